@@ -1,0 +1,55 @@
+"""The table of rows that a paired run measures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .cost import Cost
+
+Step = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One workload. `build(xp)` returns a function whose every call does the work once and returns tensors to compare.
+
+    `target` is the least ratio (time of the peer / time of minidl) the project asks for; `same` is False for workloads
+    whose results differ between frameworks by design (dropout).
+    """
+
+    name: str
+    family: str
+    build: Callable[[Any], Step]
+    target: float
+    cost: Cost = ()
+    same: bool = True
+
+
+ROWS: dict[str, Row] = {}
+
+
+def add(row: Row) -> None:
+    """Enter a row; names are unique."""
+    if row.name in ROWS:
+        raise ValueError(f"benchmarks: there are two rows named {row.name!r}")
+    ROWS[row.name] = row
+
+
+def row(name: str, family: str, target: float, cost: Cost = (), same: bool = True) -> Callable:
+    """Decorator that enters `build(xp)` as a row."""
+
+    def enter(build: Callable[[Any], Step]) -> Callable[[Any], Step]:
+        add(Row(name, family, build, target, cost, same))
+        return build
+
+    return enter
+
+
+def select(pattern: str = "") -> list[Row]:
+    """The rows whose family or name the regular expression finds, in the order of the table."""
+    from . import rows  # noqa: F401  entering the rows is what this import is for
+
+    return [r for r in ROWS.values() if re.search(pattern, f"{r.family}: {r.name}")]
