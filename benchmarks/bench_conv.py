@@ -1,0 +1,34 @@
+"""Convolutions of real nets."""
+
+from itertools import product
+
+import numpy as np
+
+import minidl
+
+from .asv_base import THREADS, OpBenchmark
+from .common import CONVOLUTIONS, Conv, leaf, normal
+
+
+def conv2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray:
+    """The definition, tap by tap: each kernel position adds its own matrix product."""
+    oh, ow = layer.output
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (layer.padding,) * 2, (layer.padding,) * 2))
+    out = np.zeros(layer.output_shape)
+    for i, j in product(range(layer.kernel), repeat=2):
+        window = padded[:, :, i : i + layer.stride * oh : layer.stride, j : j + layer.stride * ow : layer.stride]
+        out += np.einsum("ncyx,fc->nfyx", window, weight[:, :, i, j], optimize=True)
+    return out
+
+
+class Conv2d(OpBenchmark):
+    params = (list(CONVOLUTIONS), THREADS)
+
+    def make(self, case):
+        layer = CONVOLUTIONS[case]
+        x, weight = leaf(minidl, normal(*layer.input_shape)), leaf(minidl, normal(*layer.weight_shape))
+        return lambda: minidl.nn.functional.conv2d(x, weight, stride=layer.stride, padding=layer.padding), (x, weight)
+
+    def oracle(self, case):
+        layer = CONVOLUTIONS[case]
+        return conv2d_float64(normal(*layer.input_shape), normal(*layer.weight_shape).astype(np.float64), layer)

@@ -1,0 +1,1 @@
+"""The figures of the ground under the kernels: memory, threads, denormals, neighbours. `python -m benchmarks.ground` runs them all."""

@@ -1,0 +1,77 @@
+"""The default number of threads against the best fixed number, over a grid of sizes for every op family."""
+
+from __future__ import annotations
+
+import minidl
+
+from ..common import labels, leaf, normal
+from .outcome import Outcome
+from .timing import medians
+
+
+def forward_backward(op, *leaves):
+    """An action: the op on its leaves, and the gradients of its sum."""
+
+    def action():
+        for x in leaves:
+            x.grad = None
+        op(*leaves).sum().backward()
+
+    return action
+
+
+def conv(channels: int, size: int):
+    x, weight = leaf(minidl, normal(4, channels, size, size)), leaf(minidl, normal(channels, channels, 3, 3))
+    return forward_backward(lambda a, b: minidl.nn.functional.conv2d(a, b, padding=1), x, weight)
+
+
+def adam(size: int):
+    parameter = leaf(minidl, normal(size))
+    parameter.grad = minidl.from_numpy(normal(size))
+    return minidl.optim.Adam([parameter]).step
+
+
+def grid() -> dict:
+    """{name: function that makes the action}, from a few numbers to sizes that fill every core."""
+    functional = minidl.nn.functional
+    cases = {}
+    for n in (8, 32, 64, 128, 256, 512):
+        cases[f"matmul {n}"] = lambda n=n: forward_backward(minidl.matmul, leaf(minidl, normal(n, n)), leaf(minidl, normal(n, n)))
+    for channels, size in ((1, 8), (4, 8), (8, 16), (16, 16), (16, 32), (32, 32)):
+        cases[f"conv2d {channels} channels {size}x{size}"] = lambda c=channels, s=size: conv(c, s)
+    for n in (64, 1 << 10, 1 << 14, 1 << 16, 1 << 18, 1 << 20):
+        cases[f"relu {n}"] = lambda n=n: forward_backward(functional.relu, leaf(minidl, normal(n)))
+        cases[f"adam {n}"] = lambda n=n: adam(n)
+    for planes, size in ((1, 8), (16, 16), (64, 32), (256, 32)):
+        x = (1, planes, size, size)
+        cases[f"max_pool2d {planes} planes {size}x{size}"] = lambda x=x: forward_backward(
+            lambda a: functional.max_pool2d(a, 2), leaf(minidl, normal(*x))
+        )
+    for rows, columns in ((4, 10), (64, 10), (64, 1000), (1024, 1000)):
+        target = minidl.from_numpy(labels(rows, columns))
+        cases[f"cross_entropy {rows}x{columns}"] = lambda r=rows, c=columns, t=target: forward_backward(
+            lambda a: functional.cross_entropy(a, t), leaf(minidl, normal(r, c))
+        )
+    return cases
+
+
+def with_threads(count: int, action):
+    def call():
+        minidl.set_num_threads(count)
+        action()
+
+    return call
+
+
+def run(quick: bool) -> list[Outcome]:
+    """time(default) / time(best fixed count), the worst of the grid, and each case that misses 1.1."""
+    default = minidl.get_num_threads()
+    outcomes = []
+    for name, make in grid().items():
+        action = make()
+        times = medians({str(n): with_threads(n, action) for n in range(1, default + 1)}, rounds=3 if quick else 15, seconds=0.01)
+        best = min(times, key=times.__getitem__)
+        detail = f"{times[str(default)] * 1e6:.1f} us with {default} threads, best with {best}"
+        outcomes.append(Outcome(f"auto threads: {name}", times[str(default)] / times[best], 1.1, detail=detail))
+    minidl.set_num_threads(default)
+    return outcomes
