@@ -36,4 +36,5 @@ def run(quick: bool) -> list[Outcome]:
     idle = medians(action, rounds, seconds)["step"]
     with busy_processes(processors()):
         busy = medians(action, rounds, seconds)["step"]
-    return [Outcome("lenet step with busy neighbours / idle", busy / idle, 3.0, detail=f"{idle * 1e3:.2f} ms idle, {busy * 1e3:.2f} ms busy")]
+    detail = f"{idle * 1e3:.2f} ms idle, {busy * 1e3:.2f} ms busy"
+    return [Outcome("lenet step with busy neighbours / idle", busy / idle, 3.0, detail=detail)]
