@@ -49,6 +49,8 @@ class Duel:
             return tuple(ImportWorker(library, tree) for library, tree, _ in self.sides)
         for side, worker in enumerate(self.workers):
             if worker is None or not worker.alive:
+                if worker:
+                    worker.close()
                 library, tree, label = self.sides[side]
                 self.workers[side] = Worker(library, self.threads, tree, label)
         return tuple(self.workers)

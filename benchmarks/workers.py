@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
 
 PATIENCE = 300.0  # seconds for one request
 
@@ -24,14 +25,16 @@ class Worker:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
         command = [sys.executable, script, library, str(threads), tree]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, bufsize=1)
-        self.hello = self.ask("hello")
+        try:
+            self.hello = self.ask("hello")
+        except WorkerError:
+            self.close()
+            raise
 
     def ask(self, do: str, **arguments) -> dict:
         """Send one request and wait for its reply; raises WorkerError when there is none or when it tells of an error."""
-        try:
+        with suppress(BrokenPipeError):  # the reply, or its absence, says why
             self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        except BrokenPipeError:
-            pass  # the reply, or its absence, says why
         if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
             self.process.kill()
             raise WorkerError(f"{self.label}: no answer to {do} within {PATIENCE:.0f} s")
@@ -49,7 +52,8 @@ class Worker:
 
     def close(self) -> None:
         """End the process and its pipes."""
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # a dead worker reads nothing
+            self.process.stdin.close()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:

@@ -18,8 +18,8 @@ from benchmarks.workers import ImportWorker, Worker, WorkerError
 def document():
     """What a run of two rows leaves, one measured and one not there yet."""
     measured = {
-        "name": "lenet", "family": "foundation", "threads": 2, "target": 2.0, "status": "measured", "noisy": False, "ours": 1e-3, "theirs": 4e-3,
-        "ratio": 4.0, "spread": 0.05, "roof": 5e-4, "our_share": 0.5, "their_share": 0.125, "others": 0.0,
+        "name": "lenet", "family": "foundation", "threads": 2, "target": 2.0, "status": "measured", "noisy": False,
+        "ours": 1e-3, "theirs": 4e-3, "ratio": 4.0, "spread": 0.05, "roof": 5e-4, "our_share": 0.5, "their_share": 0.125, "others": 0.0,
     }  # fmt: skip
     absent = {"name": "attention", "family": "later", "threads": 2, "target": 1.0, "status": "not there yet", "message": "minidl: nothing"}
     return {
@@ -168,7 +168,8 @@ def test_machine_is_described_without_its_name():
 
 
 def test_short_stress_finds_nothing_wrong():
-    done = subprocess.run([sys.executable, "-m", "benchmarks.stress", "--seconds", "1"], cwd=machine.REPOSITORY, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.stress", "--seconds", "1"]
+    done = subprocess.run(command, cwd=machine.REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nothing went wrong" in done.stdout
 
