@@ -1,0 +1,88 @@
+"""The hot loops: arrays in, arrays out. One level of the compiled kernels is chosen here, once, at import.
+
+The best level that was built and that the processor and the operating system allow is taken. MINIDL_ISA names another
+(v2, v3, v4; portable where the processor is none of these); MINIDL_REFERENCE=1 takes the NumPy twins instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+
+from . import machine
+from .choice import choose_level
+from .memory import empty, empty_cache, memory_stats, reset_peak_memory_stats, set_memory_cache_limit
+
+__all__ = [
+    "adam_step",
+    "bandwidth",
+    "conv",
+    "conv_grad_weight",
+    "conv_grad_x",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "empty",
+    "empty_cache",
+    "gemm",
+    "info",
+    "log_softmax",
+    "max_pool",
+    "max_pool_grad",
+    "memory_stats",
+    "peak_flops",
+    "relu",
+    "relu_grad",
+    "reset_peak_memory_stats",
+    "set_memory_cache_limit",
+    "sgd_step",
+    "softmax",
+    "sum_channels",
+]
+
+_built = [level for level in ("portable", "v2", "v3", "v4") if importlib.util.find_spec(f"{__name__}._{level}")]
+_level, _why = choose_level(_built, machine.level(), os.environ.get("MINIDL_ISA", ""))
+_compiled = importlib.import_module(f"{__name__}._{_level}")
+_reference = os.environ.get("MINIDL_REFERENCE", "0") not in ("", "0")
+_chosen = importlib.import_module(f"{__name__}.reference") if _reference else _compiled
+
+adam_step = _chosen.adam_step
+conv = _chosen.conv
+conv_grad_weight = _chosen.conv_grad_weight
+conv_grad_x = _chosen.conv_grad_x
+cross_entropy = _chosen.cross_entropy
+cross_entropy_grad = _chosen.cross_entropy_grad
+gemm = _chosen.gemm
+log_softmax = _chosen.log_softmax
+max_pool = _chosen.max_pool
+max_pool_grad = _chosen.max_pool_grad
+relu = _chosen.relu
+relu_grad = _chosen.relu_grad
+sgd_step = _chosen.sgd_step
+softmax = _chosen.softmax
+sum_channels = _chosen.sum_channels
+bandwidth = _compiled.bandwidth
+peak_flops = _compiled.peak_flops
+
+
+def info() -> dict[str, object]:
+    """What was chosen and what there is: level and why, levels built and allowed, compiler, OpenMP, reference switch.
+
+    >>> import minidl
+    >>> sorted(minidl.kernels.info())
+    ['allowed', 'built', 'compiler', 'level', 'openmp', 'reference', 'why']
+    """
+    return {
+        "level": _level,
+        "why": _why,
+        "built": _built,
+        "allowed": machine.level(),
+        "compiler": machine.compiler(),
+        "openmp": machine.openmp(),
+        "reference": _reference,
+    }
+
+
+if hasattr(os, "register_at_fork"):
+    # libgomp's threads do not live on in a forked child, where its first region would wait for them for ever
+    os.register_at_fork(before=machine.pause_threads)

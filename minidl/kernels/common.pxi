@@ -1,0 +1,95 @@
+"""What the families share: the table of C functions, scratch memory, checks of arguments."""
+
+ctypedef fused real:
+    float
+    double
+
+cdef extern from "kernels.h" nogil:
+    ctypedef struct conv_shape:
+        Py_ssize_t images, groups, channels, filters
+        Py_ssize_t[3] kernel, stride, pad, dilation
+        Py_ssize_t input "in"[3]
+        Py_ssize_t output "out"[3]
+
+    ctypedef struct pool_shape:
+        Py_ssize_t planes
+        Py_ssize_t[3] kernel, stride, pad, dilation
+        Py_ssize_t input "in"[3]
+        Py_ssize_t output "out"[3]
+
+    ctypedef struct kernel_table:
+        Py_ssize_t (*gemm_scratch)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil
+        void (*gemm)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+                     const void *a, Py_ssize_t a_batch, Py_ssize_t a_row, Py_ssize_t a_col,
+                     const void *b, Py_ssize_t b_batch, Py_ssize_t b_row, Py_ssize_t b_col,
+                     void *c, Py_ssize_t c_batch, Py_ssize_t c_row,
+                     const void *bias, int relu, void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*conv_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
+        void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out,
+                     void *scratch, int n_threads) noexcept nogil
+        void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
+        void (*conv_grad_weight)(const conv_shape *shape, const void *grad, const void *x, void *grad_weight,
+                                 void *scratch, int n_threads) noexcept nogil
+        void (*sum_channels)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, void *out, int n_threads) noexcept nogil
+        void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *place, int n_threads) noexcept nogil
+        void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *place, void *grad_x, int n_threads) noexcept nogil
+        void (*relu)(Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
+        void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, void *grad_x, int n_threads) noexcept nogil
+        void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
+        void (*softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
+        void (*cross_entropy)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,
+                              int64_t ignore, double smoothing, void *loss, void *log_sum, int n_threads) noexcept nogil
+        void (*cross_entropy_grad)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,
+                                   int64_t ignore, double smoothing, const void *log_sum, const void *grad_loss, void *grad_logits,
+                                   int n_threads) noexcept nogil
+
+    const kernel_table table_f32
+    const kernel_table table_f64
+
+cdef extern from "threads.h" nogil:
+    int team_begin(int n_threads, double cost_ns)
+    void team_end(int team)
+    unsigned int denormals_off()
+    void denormals_on(unsigned int mode)
+
+
+cdef const kernel_table *table_of(cnp.ndarray x) except NULL:
+    """The functions for the precision of x."""
+    cdef int kind = cnp.PyArray_TYPE(x)
+    if kind == cnp.NPY_FLOAT32:
+        return &table_f32
+    if kind == cnp.NPY_FLOAT64:
+        return &table_f64
+    raise TypeError(f"kernels work on float32 and float64, got {x.dtype}")
+
+
+cdef inline void *data(cnp.ndarray x) noexcept nogil:
+    return NULL if x is None else cnp.PyArray_DATA(x)
+
+
+cdef Block scratch(Py_ssize_t n_values, const kernel_table *table):
+    """Memory for so many values of the table's precision."""
+    return acquire(<size_t> n_values * (4 if table is &table_f32 else 8) + 64)
+
+
+cdef int same_kind(cnp.ndarray first, cnp.ndarray x) except -1:
+    """x is of first's precision, aligned, contiguous."""
+    if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(x):
+        raise TypeError(f"kernels take arrays of one precision, got {first.dtype} and {x.dtype}")
+    if not cnp.PyArray_ISCARRAY_RO(x):
+        raise ValueError(f"this kernel takes aligned C-contiguous arrays, got strides {(<object> x).strides} for shape {(<object> x).shape}")
+    return 0
+
+
+cdef int writeable(cnp.ndarray first, cnp.ndarray x) except -1:
+    same_kind(first, x)
+    if not cnp.PyArray_ISWRITEABLE(x):
+        raise ValueError("an OUT array of a kernel must be writeable")
+    return 0
+
+
+cdef int same_size(cnp.ndarray first, cnp.ndarray x) except -1:
+    if cnp.PyArray_SIZE(first) != cnp.PyArray_SIZE(x):
+        raise ValueError(f"this kernel takes arrays of equal size, got shapes {(<object> first).shape} and {(<object> x).shape}")
+    return 0

@@ -1,0 +1,141 @@
+"""Convolutions in one to three spatial dimensions."""
+
+
+cdef int spatial(tuple values, Py_ssize_t *to, Py_ssize_t filler) except -1:
+    """Up to three numbers into the last places of `to`, `filler` before them."""
+    cdef Py_ssize_t missing = 3 - len(values), i
+    for i in range(3):
+        to[i] = filler if i < missing else values[i - missing]
+    return 0
+
+
+cdef bint is_pointwise(const conv_shape *shape) noexcept:
+    """A 1x1 convolution with unit stride and no padding."""
+    cdef int d
+    for d in range(3):
+        if shape.kernel[d] != 1 or shape.stride[d] != 1 or shape.pad[d] != 0:
+            return False
+    return True
+
+
+cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple stride, tuple padding, tuple dilation,
+                    Py_ssize_t groups) except -1:
+    """Geometry of a convolution from its arrays, checked against each other."""
+    cdef tuple sx = (<object> x).shape, sw = (<object> weight).shape, so = (<object> out).shape
+    cdef Py_ssize_t n = len(sx) - 2, reach
+    cdef int d
+    if not 1 <= n <= 3 or len(sw) != n + 2 or len(so) != n + 2 or not len(stride) == len(padding) == len(dilation) == n:
+        raise ValueError(f"conv: ranks do not fit, got x {sx}, weight {sw}, out {so}")
+    spatial(sx[2:], shape.input, 1)
+    spatial(so[2:], shape.output, 1)
+    spatial(sw[2:], shape.kernel, 1)
+    spatial(stride, shape.stride, 1)
+    spatial(padding, shape.pad, 0)
+    spatial(dilation, shape.dilation, 1)
+    shape.images, shape.groups, shape.channels = sx[0], groups, sw[1]
+    if groups < 1 or sw[0] % groups or sx[1] != sw[1] * groups or so[0] != sx[0] or so[1] != sw[0]:
+        raise ValueError(f"conv: channels do not fit, got x {sx}, weight {sw}, out {so}, groups {groups}")
+    shape.filters = sw[0] // groups
+    for d in range(3):
+        reach = shape.input[d] + 2 * shape.pad[d] - shape.dilation[d] * (shape.kernel[d] - 1) - 1
+        if shape.stride[d] < 1 or shape.dilation[d] < 1 or shape.pad[d] < 0 or reach < 0 or shape.output[d] != reach // shape.stride[d] + 1:
+            raise ValueError(f"conv: geometry does not fit, got x {sx}, weight {sw}, out {so}, stride {stride}, padding {padding}, dilation {dilation}")
+    if is_pointwise(shape):
+        # it sees no rows: one long row serves it
+        shape.input[2] *= shape.input[0] * shape.input[1]
+        shape.output[2] = shape.input[2]
+        shape.input[0] = shape.input[1] = shape.output[0] = shape.output[1] = 1
+    return 0
+
+
+def conv(
+    cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous
+    cnp.ndarray weight,          # IN   (F, C / groups, *kernel), C-contiguous
+    cnp.ndarray bias,            # IN   (F,) or None
+    cnp.ndarray out,             # OUT  (N, F, *out spatial), C-contiguous
+    tuple stride,
+    tuple padding,
+    tuple dilation,
+    Py_ssize_t groups,
+    bint relu,
+    int n_threads,
+):
+    """Cross-correlation of x with weight (+ bias), then ReLU if asked."""
+    cdef const kernel_table *table = table_of(x)
+    cdef conv_shape shape
+    cdef Block block
+    fill_shape(&shape, x, weight, out, stride, padding, dilation, groups)
+    same_kind(x, x)
+    same_kind(x, weight)
+    writeable(x, out)
+    if bias is not None:
+        same_kind(x, bias)
+        if cnp.PyArray_SIZE(bias) != weight.shape[0]:
+            raise ValueError(f"conv: bias must have {weight.shape[0]} values, got {bias.size}")
+    block = scratch(table.conv_scratch(&shape, n_threads), table)
+    with nogil:
+        table.conv(&shape, data(x), data(weight), data(bias), relu, data(out), block.pointer, n_threads)
+
+
+def conv_grad_x(
+    cnp.ndarray grad,            # IN   (N, F, *out spatial), C-contiguous
+    cnp.ndarray weight,          # IN   (F, C / groups, *kernel), C-contiguous
+    cnp.ndarray grad_x,          # OUT  (N, C, *spatial), C-contiguous
+    tuple stride,
+    tuple padding,
+    tuple dilation,
+    Py_ssize_t groups,
+    int n_threads,
+):
+    """Gradient of `conv` with respect to x."""
+    cdef const kernel_table *table = table_of(grad)
+    cdef conv_shape shape
+    cdef Block block
+    fill_shape(&shape, grad_x, weight, grad, stride, padding, dilation, groups)
+    same_kind(grad, grad)
+    same_kind(grad, weight)
+    writeable(grad, grad_x)
+    block = scratch(table.conv_scratch(&shape, n_threads), table)
+    with nogil:
+        table.conv_grad_x(&shape, data(grad), data(weight), data(grad_x), block.pointer, n_threads)
+
+
+def conv_grad_weight(
+    cnp.ndarray grad,            # IN   (N, F, *out spatial), C-contiguous
+    cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous
+    cnp.ndarray grad_weight,     # OUT  (F, C / groups, *kernel), C-contiguous
+    tuple stride,
+    tuple padding,
+    tuple dilation,
+    Py_ssize_t groups,
+    int n_threads,
+):
+    """Gradient of `conv` with respect to weight."""
+    cdef const kernel_table *table = table_of(grad)
+    cdef conv_shape shape
+    cdef Block block
+    fill_shape(&shape, x, grad_weight, grad, stride, padding, dilation, groups)
+    same_kind(grad, grad)
+    same_kind(grad, x)
+    writeable(grad, grad_weight)
+    block = scratch(table.conv_weight_scratch(&shape, n_threads), table)
+    with nogil:
+        table.conv_grad_weight(&shape, data(grad), data(x), data(grad_weight), block.pointer, n_threads)
+
+
+def sum_channels(
+    cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous
+    cnp.ndarray out,             # OUT  (C,)
+    int n_threads,
+):
+    """Sum over every axis but the second: the gradient of a bias."""
+    cdef const kernel_table *table = table_of(x)
+    cdef Py_ssize_t outer, channels, inner
+    same_kind(x, x)
+    writeable(x, out)
+    if cnp.PyArray_NDIM(x) < 2 or cnp.PyArray_SIZE(out) != x.shape[1]:
+        raise ValueError(f"sum_channels: shapes do not fit, got x {(<object> x).shape}, out {(<object> out).shape}")
+    outer, channels = x.shape[0], x.shape[1]
+    inner = cnp.PyArray_SIZE(x) // (outer * channels) if outer * channels else 0
+    with nogil:
+        table.sum_channels(outer, channels, inner, data(x), data(out), n_threads)

@@ -1,0 +1,5 @@
+cdef class Block:
+    cdef void *pointer
+    cdef size_t size
+
+cdef Block acquire(size_t n_bytes)

@@ -1,0 +1,29 @@
+"""The NumPy twin of every kernel: the same name, arguments and results, slow and readable. It is the oracle of the tests.
+
+Where a sum has a fixed order in the compiled kernel, the twin may round differently; nothing else differs.
+"""
+
+from .activations import relu, relu_grad
+from .convolution import conv, conv_grad_weight, conv_grad_x, sum_channels
+from .matmul import gemm
+from .optimisers import adam_step, sgd_step
+from .pooling import max_pool, max_pool_grad
+from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
+
+__all__ = [
+    "adam_step",
+    "conv",
+    "conv_grad_weight",
+    "conv_grad_x",
+    "cross_entropy",
+    "cross_entropy_grad",
+    "gemm",
+    "log_softmax",
+    "max_pool",
+    "max_pool_grad",
+    "relu",
+    "relu_grad",
+    "sgd_step",
+    "softmax",
+    "sum_channels",
+]

@@ -1,0 +1,96 @@
+"""Softmax and cross-entropy over the rows of a matrix."""
+
+
+cdef int check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray weight, int64_t ignore_index) except -1:
+    """Shapes and label range of a cross-entropy: a label from outside would be read from foreign memory."""
+    cdef Py_ssize_t rows, cols, i
+    cdef const int64_t *label
+    same_kind(logits, logits)
+    same_kind(target, target)
+    if cnp.PyArray_NDIM(logits) != 2 or cnp.PyArray_TYPE(target) != cnp.NPY_INT64 or cnp.PyArray_SIZE(target) != logits.shape[0]:
+        raise ValueError("cross_entropy: takes logits (N, C) and N targets of int64")
+    rows, cols = logits.shape[0], logits.shape[1]
+    if weight is not None:
+        same_kind(logits, weight)
+        if cnp.PyArray_SIZE(weight) != cols:
+            raise ValueError(f"cross_entropy: weight must have {cols} values, got {weight.size}")
+    label = <const int64_t *> data(target)
+    for i in range(rows):
+        if label[i] != ignore_index and not 0 <= label[i] < cols:
+            raise IndexError(f"cross_entropy: targets must lie in 0 to {cols - 1}, got {label[i]}")
+    return 0
+
+
+def log_softmax(
+    cnp.ndarray x,               # IN   (N, C), C-contiguous
+    cnp.ndarray out,             # OUT  (N, C); may be x
+    int n_threads,
+):
+    """out[n, c] = x[n, c] - log(sum over j of exp(x[n, j]))."""
+    cdef const kernel_table *table = table_of(x)
+    same_kind(x, x)
+    writeable(x, out)
+    same_size(x, out)
+    with nogil:
+        table.log_softmax(x.shape[0], x.shape[1], data(x), data(out), n_threads)
+
+
+def softmax(
+    cnp.ndarray x,               # IN   (N, C), C-contiguous
+    cnp.ndarray out,             # OUT  (N, C); may be x
+    int n_threads,
+):
+    """out[n, c] = exp(x[n, c]) / (sum over j of exp(x[n, j]))."""
+    cdef const kernel_table *table = table_of(x)
+    same_kind(x, x)
+    writeable(x, out)
+    same_size(x, out)
+    with nogil:
+        table.softmax(x.shape[0], x.shape[1], data(x), data(out), n_threads)
+
+
+def cross_entropy(
+    cnp.ndarray logits,          # IN   (N, C), C-contiguous
+    cnp.ndarray target,          # IN   (N,) int64, each in 0 .. C - 1 or ignore_index
+    cnp.ndarray weight,          # IN   (C,) or None
+    cnp.ndarray loss,            # OUT  (N,)
+    cnp.ndarray log_sum,         # OUT  (N,) log of the sum of exp of each row, for the gradient
+    int64_t ignore_index,
+    double label_smoothing,
+    int n_threads,
+):
+    """Loss of each row; see src/softmax.h for the formula."""
+    cdef const kernel_table *table = table_of(logits)
+    check_targets(logits, target, weight, ignore_index)
+    writeable(logits, loss)
+    writeable(logits, log_sum)
+    same_size(target, loss)
+    same_size(target, log_sum)
+    with nogil:
+        table.cross_entropy(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight), ignore_index,
+                            label_smoothing, data(loss), data(log_sum), n_threads)
+
+
+def cross_entropy_grad(
+    cnp.ndarray logits,          # IN   (N, C), C-contiguous
+    cnp.ndarray target,          # IN   (N,) int64
+    cnp.ndarray weight,          # IN   (C,) or None
+    cnp.ndarray log_sum,         # IN   (N,) from cross_entropy
+    cnp.ndarray grad_loss,       # IN   (N,)
+    cnp.ndarray grad_logits,     # OUT  (N, C)
+    int64_t ignore_index,
+    double label_smoothing,
+    int n_threads,
+):
+    """Gradient of `cross_entropy` with respect to logits."""
+    cdef const kernel_table *table = table_of(logits)
+    check_targets(logits, target, weight, ignore_index)
+    same_kind(logits, log_sum)
+    same_kind(logits, grad_loss)
+    same_size(target, log_sum)
+    same_size(target, grad_loss)
+    writeable(logits, grad_logits)
+    same_size(logits, grad_logits)
+    with nogil:
+        table.cross_entropy_grad(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight), ignore_index,
+                                 label_smoothing, data(log_sum), data(grad_loss), data(grad_logits), n_threads)

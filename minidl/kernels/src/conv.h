@@ -1,0 +1,432 @@
+/* Convolution forward and its data gradient: one routine, a correlation on the packed core.
+ *
+ * Both read, for each pixel of a grid, the values of an image at fixed taps around it, and both multiply them by weights:
+ *
+ *     dst[m, pixel] = sum over channel c, tap t of  A[m, (c, t)] * src[c, pixel * step + first + t * delta]
+ *
+ *                     forward                 data gradient, phase p of each axis (p < stride)
+ *     A               weight[m, c, t]         weight[c, m, k(t)], the k with (p + pad - k * dilation) divisible by stride
+ *     src, step       x, stride               grad, 1
+ *     first, delta    -pad, dilation          (p + pad - k(0) * dilation) / stride,  -dilation * (k(1) - k(0)) / stride
+ *     grid, dst       all outputs             the inputs p, p + stride, ...
+ *
+ * so a strided data gradient is stride^3 dense correlations, with no zeros inserted and nothing scattered. Pixels are the
+ * columns of the product, panels of NR at a time; B of a panel is found in one of two ways, whichever is cheaper:
+ *
+ *     patches   the taps of NR pixels are packed into a panel: any step; panels go across rows and images
+ *     shifted   (step 1) the image is copied once with its padding, and row (c, t) of B is that image, shifted:
+ *
+ *                   o o o o o o       pixel 0 .. of the padded width: the values of one tap for consecutive pixels
+ *                   o a b c d o       are consecutive in memory, so nothing is packed; the price is that the pixels
+ *                   o e f g h o       over the padding are computed too and thrown away */
+#ifndef MINIDL_CONV_H
+#define MINIDL_CONV_H
+
+#include "kernels.h"
+#include "pack.h"
+#include "threads.h"
+#include "tile.h"
+
+typedef struct {
+    isize m, channels, n_taps, k; /* rows of A, channels of src, taps, channels * taps */
+    isize taps[3], first[3], delta[3], step[3], size[3], grid[3];
+    isize kernel_first[3], kernel_step[3]; /* tap t of axis d is weight index kernel_first + t * kernel_step */
+    isize src_image, src_channel, dst_image, dst_channel, dst_first, dst_step[3];
+    isize low[3], padded[3], padded_channel; /* shifted: zeros before the image, sizes with padding */
+    isize a_offset;                          /* where its packed A starts */
+    int shifted;
+    isize panels;                            /* panels of NR pixels: of one image when shifted, of all otherwise */
+} NAME(correlation);
+
+/* A run of pixels: `length` from the panel's column `column`; in src at row origin at[], in dst at `dst`. */
+typedef struct {
+    isize column, length, image, at[3], dst;
+} NAME(run);
+
+static isize volume(const isize size[3]) { return size[0] * size[1] * size[2]; }
+
+/* Geometry that forward and gradient share, once taps, first, delta, step, size and grid are known. */
+static void NAME(plan_panels)(NAME(correlation) *p, isize images) {
+    isize overhang = 1;
+    p->n_taps = volume(p->taps);
+    p->k = p->channels * p->n_taps;
+    for (int d = 0; d < 3; d++) {
+        const isize last = p->first[d] + (p->taps[d] - 1) * p->delta[d];
+        const isize lowest = min_size(p->first[d], last), highest = max_size(p->first[d], last) + p->grid[d] - 1;
+        p->low[d] = max_size(0, -lowest);
+        p->padded[d] = p->low[d] + max_size(p->size[d], highest + 1);
+        if (p->step[d] != 1) overhang = 0;
+    }
+    p->padded_channel = volume(p->padded);
+    /* wasted columns of the micro-kernel (m / 8 rows of tiles, 1.5 cycles a row) against about 8 cycles per run that is packed */
+    const isize reach = (p->grid[0] - 1) * p->padded[1] * p->padded[2] + (p->grid[1] - 1) * p->padded[2] + p->grid[2];
+    const double wasted = (double)round_up(reach, NR) / volume(p->grid) - 1.0;
+    const double runs = 1.0 + (double)NR / p->grid[2];
+    p->shifted = overhang && volume(p->grid) > 0 && p->padded_channel * p->channels * (isize)sizeof(REAL) <= (768 << 10)
+        && wasted * p->m * NR / (8.0 * NV) * 0.5 < runs * 8.0 - 4.0;
+    p->panels = p->shifted ? ceil_div(reach, NR) : ceil_div(images * volume(p->grid), NR);
+}
+
+static void NAME(plan_forward)(NAME(correlation) *p, const conv_shape *s) {
+    p->m = s->filters;
+    p->channels = s->channels;
+    p->dst_first = p->a_offset = 0;
+    for (int d = 0; d < 3; d++) {
+        p->taps[d] = s->kernel[d];
+        p->kernel_first[d] = 0;
+        p->kernel_step[d] = 1;
+        p->first[d] = -s->pad[d];
+        p->delta[d] = s->dilation[d];
+        p->step[d] = s->stride[d];
+        p->size[d] = s->in[d];
+        p->grid[d] = s->out[d];
+    }
+    p->src_channel = volume(s->in);
+    p->src_image = s->groups * s->channels * p->src_channel;
+    p->dst_channel = volume(s->out);
+    p->dst_image = s->groups * s->filters * p->dst_channel;
+    p->dst_step[2] = 1;
+    p->dst_step[1] = s->out[2];
+    p->dst_step[0] = s->out[1] * s->out[2];
+    NAME(plan_panels)(p, s->images);
+}
+
+/* Taps of one axis that reach the inputs phase, phase + stride, ...: an arithmetic progression, perhaps empty. */
+static void NAME(plan_phase_axis)(NAME(correlation) *p, const conv_shape *s, int d, isize phase) {
+    const isize stride = s->stride[d], dilation = s->dilation[d], kernel = s->kernel[d];
+    isize k0 = 0, k_step = 1;
+    while (k0 < kernel && (phase + s->pad[d] - k0 * dilation) % stride) k0++;
+    while (k_step < kernel && (k_step * dilation) % stride) k_step++;
+    p->kernel_first[d] = k0;
+    p->kernel_step[d] = k_step;
+    p->taps[d] = k0 < kernel ? ceil_div(kernel - k0, k_step) : 0;
+    p->first[d] = k0 < kernel ? (phase + s->pad[d] - k0 * dilation) / stride : 0;
+    p->delta[d] = p->taps[d] > 1 ? -(k_step * dilation / stride) : 0;
+    p->step[d] = 1;
+    p->size[d] = s->out[d];
+    p->grid[d] = phase < s->in[d] ? ceil_div(s->in[d] - phase, stride) : 0;
+}
+
+static void NAME(plan_phase)(NAME(correlation) *p, const conv_shape *s, isize phase, isize a_offset) {
+    const isize at[3] = {phase / (s->stride[1] * s->stride[2]), phase / s->stride[2] % s->stride[1], phase % s->stride[2]};
+    for (int d = 0; d < 3; d++) NAME(plan_phase_axis)(p, s, d, at[d]);
+    p->m = s->channels;
+    p->channels = s->filters;
+    p->a_offset = a_offset;
+    p->src_channel = volume(s->out);
+    p->src_image = s->groups * s->filters * p->src_channel;
+    p->dst_channel = volume(s->in);
+    p->dst_image = s->groups * s->channels * p->dst_channel;
+    p->dst_first = (at[0] * s->in[1] + at[1]) * s->in[2] + at[2];
+    p->dst_step[0] = s->stride[0] * s->in[1] * s->in[2];
+    p->dst_step[1] = s->stride[1] * s->in[2];
+    p->dst_step[2] = s->stride[2];
+    NAME(plan_panels)(p, s->images);
+}
+
+/* A panel of `rows` rows from row i: to[k * rows + r], k = (channel, tap). weight is [filters][channels][kernel]. */
+static void NAME(pack_weights)(const NAME(correlation) *p, const conv_shape *s, const REAL *weight, int transposed, isize i, REAL *to) {
+    const isize rows = min_size(MR, p->m - i), kernel = volume(s->kernel);
+    const isize row = transposed ? kernel : s->channels * kernel, channel = transposed ? s->channels * kernel : kernel;
+    if (!transposed) {
+        NAME(pack)(to, rows, weight + i * row, row, 1, rows, p->k);
+        return;
+    }
+    for (isize c = 0; c < p->channels; c++)
+        for (isize t0 = 0; t0 < p->taps[0]; t0++)
+            for (isize t1 = 0; t1 < p->taps[1]; t1++)
+                for (isize t2 = 0; t2 < p->taps[2]; t2++, to += rows) {
+                    const isize k0 = p->kernel_first[0] + t0 * p->kernel_step[0], k1 = p->kernel_first[1] + t1 * p->kernel_step[1];
+                    const isize k2 = p->kernel_first[2] + t2 * p->kernel_step[2];
+                    const REAL *from = weight + c * channel + i * row + (k0 * s->kernel[1] + k1) * s->kernel[2] + k2;
+                    for (isize r = 0; r < rows; r++) to[r] = from[r * row];
+                }
+}
+
+/* Runs of the panel whose first pixel is `pixel`, cut at the ends of grid rows; returns how many, *columns gets their sum. */
+static isize NAME(runs_of_patches)(const NAME(correlation) *p, isize images, isize pixel, NAME(run) *runs, isize *columns) {
+    const isize grid = volume(p->grid), end = min_size(pixel + NR, images * grid);
+    isize count = 0, column = 0;
+    while (pixel < end) {
+        const isize image = pixel / grid, inside = pixel % grid;
+        const isize g0 = inside / (p->grid[1] * p->grid[2]), g1 = inside / p->grid[2] % p->grid[1], g2 = inside % p->grid[2];
+        const isize length = min_size(p->grid[2] - g2, end - pixel);
+        runs[count++] = (NAME(run)){column, length, image,
+            {g0 * p->step[0] + p->first[0], g1 * p->step[1] + p->first[1], g2 * p->step[2] + p->first[2]},
+            image * p->dst_image + g0 * p->dst_step[0] + g1 * p->dst_step[1] + g2 * p->dst_step[2]};
+        column += length;
+        pixel += length;
+    }
+    *columns = column;
+    return count;
+}
+
+/* Runs of a shifted panel: the columns from `v` on that are pixels of the grid and not of the padding. */
+static isize NAME(runs_of_shifted)(const NAME(correlation) *p, isize image, isize v, NAME(run) *runs, isize *columns) {
+    const isize width = p->padded[2], plane = p->padded[1] * width;
+    isize count = 0, column = 0;
+    *columns = 0;
+    while (column < NR) {
+        const isize at = v + column, g0 = at / plane, g1 = at % plane / width, g2 = at % width;
+        if (g0 >= p->grid[0]) break;
+        if (g1 >= p->grid[1] || g2 >= p->grid[2]) {
+            column += width - g2;
+            continue;
+        }
+        const isize length = min_size(p->grid[2] - g2, NR - column);
+        runs[count++] = (NAME(run)){column, length, image, {0, 0, 0}, image * p->dst_image + g0 * p->dst_step[0] + g1 * p->dst_step[1] + g2 * p->dst_step[2]};
+        column += length;
+        *columns = column;
+    }
+    return count;
+}
+
+/* One tap of one run for every channel: zeros where the tap lies outside the image. */
+static void NAME(pack_tap)(const NAME(correlation) *p, const REAL *src, const NAME(run) *run, const isize tap[3], REAL *to, isize k_width) {
+    const isize step = p->step[2], d = run->at[0] + tap[0] * p->delta[0], h = run->at[1] + tap[1] * p->delta[1], w = run->at[2] + tap[2] * p->delta[2];
+    isize from = 0, until = 0; /* the part of the run that lies inside */
+    if (d >= 0 && d < p->size[0] && h >= 0 && h < p->size[1] && w < p->size[2]) {
+        from = w >= 0 ? 0 : min_size(run->length, ceil_div(-w, step));
+        until = max_size(from, min_size(run->length, ceil_div(p->size[2] - w, step)));
+    }
+    src += run->image * p->src_image + (d * p->size[1] + h) * p->size[2] + w;
+    to += run->column;
+    for (isize c = 0; c < p->channels; c++, src += p->src_channel, to += k_width) {
+        if (from > 0) zero_run(to, from);
+        if (until > from) copy_strided(to + from, src + from * step, until - from, step);
+        if (until < run->length) zero_run(to + until, run->length - until);
+    }
+}
+
+/* The B panel of patches: k = (channel, tap), `width` columns. */
+static void NAME(pack_patches)(const NAME(correlation) *p, const REAL *src, const NAME(run) *runs, isize n_runs, isize columns, REAL *to, isize width) {
+    isize tap[3], t = 0;
+    for (tap[0] = 0; tap[0] < p->taps[0]; tap[0]++)
+        for (tap[1] = 0; tap[1] < p->taps[1]; tap[1]++)
+            for (tap[2] = 0; tap[2] < p->taps[2]; tap[2]++, t++)
+                for (isize r = 0; r < n_runs; r++) NAME(pack_tap)(p, src, runs + r, tap, to + t * width, p->n_taps * width);
+    if (columns < width)
+        for (isize k = 0; k < p->k; k++) zero_run(to + k * width + columns, width - columns);
+}
+
+/* The image with zeros around it, channel after channel; what is never read may stay as it is. */
+static void NAME(pad_image)(const NAME(correlation) *p, const REAL *src, REAL *to) {
+    const isize *low = p->low, *size = p->size, *padded = p->padded;
+    for (isize c = 0; c < p->channels; c++, src += p->src_channel)
+        for (isize d = 0; d < padded[0]; d++)
+            for (isize h = 0; h < padded[1]; h++, to += padded[2]) {
+                if (d < low[0] || d >= low[0] + size[0] || h < low[1] || h >= low[1] + size[1]) {
+                    zero_run(to, padded[2]);
+                    continue;
+                }
+                zero_run(to, low[2]);
+                copy_run(to + low[2], src + ((d - low[0]) * size[1] + h - low[1]) * size[2], size[2]);
+                zero_run(to + low[2] + size[2], padded[2] - low[2] - size[2]);
+            }
+    zero_run(to, NR); /* the last panel reads this far */
+}
+
+/* Where row (c, t) of B starts in the padded image. */
+static void NAME(shift_rows)(const NAME(correlation) *p, isize *b_row) {
+    isize origin[3];
+    for (int d = 0; d < 3; d++) origin[d] = p->low[d] + p->first[d];
+    for (isize c = 0; c < p->channels; c++)
+        for (isize t0 = 0; t0 < p->taps[0]; t0++)
+            for (isize t1 = 0; t1 < p->taps[1]; t1++)
+                for (isize t2 = 0; t2 < p->taps[2]; t2++)
+                    *b_row++ = c * p->padded_channel + ((origin[0] + t0 * p->delta[0]) * p->padded[1] + origin[1] + t1 * p->delta[1]) * p->padded[2]
+                        + origin[2] + t2 * p->delta[2];
+}
+
+/* The rows of a finished tile go to their pixels, by way of bias and ReLU. */
+static void NAME(store_tile)(const NAME(correlation) *p, REAL *tile, isize rows, isize vecs, const NAME(run) *runs, isize n_runs,
+                             const REAL *bias, int relu, REAL *dst) {
+    for (isize i = 0; i < rows; i++, tile += NR, dst += p->dst_channel) {
+        const vec shift = splat(bias ? bias[i] : 0), zero = {0};
+        if (bias || relu)
+            for (isize j = 0; j < vecs; j++) {
+                vec v = load(tile + j * LANES) + shift;
+                if (relu) v = choose((ivec)(v < zero), zero, v);
+                store(tile + j * LANES, v);
+            }
+        for (isize r = 0; r < n_runs; r++) {
+            REAL *to = dst + runs[r].dst;
+            const REAL *from = tile + runs[r].column;
+            if (p->dst_step[2] == 1) copy_run(to, from, runs[r].length);
+            else
+                for (isize j = 0; j < runs[r].length; j++) to[j * p->dst_step[2]] = from[j];
+        }
+    }
+}
+
+/* All rows of A against one panel of B. */
+static void NAME(correlate_panel)(const NAME(correlation) *p, NAME(tile_job) *job, const REAL *a, isize columns, const NAME(run) *runs,
+                                  isize n_runs, const REAL *bias, int relu, REAL *dst) {
+    REAL buffer[MR * NR] __attribute__((aligned(64)));
+    const isize vecs = ceil_div(columns, LANES);
+    job->c = buffer;
+    job->ldc = NR;
+    for (isize i = 0; i < p->m; i += MR) {
+        const isize rows = min_size(MR, p->m - i);
+        job->a = a + i * p->k;
+        if (p->shifted) NAME(tiles_shifted)[vecs - 1][rows - 1](job);
+        else NAME(tiles_packed)[vecs - 1][rows - 1](job);
+        NAME(store_tile)(p, buffer, rows, vecs, runs, n_runs, bias ? bias + i : NULL, relu, dst + i * p->dst_channel);
+    }
+}
+
+/* Merge runs that follow each other in dst, so that a tile is stored in as few pieces as possible. */
+static isize NAME(merge_runs)(const NAME(correlation) *p, NAME(run) *runs, isize n_runs) {
+    isize kept = 0;
+    for (isize r = 1; r < n_runs && p->dst_step[2] == 1; r++) {
+        NAME(run) *last = runs + kept;
+        if (last->dst + last->length == runs[r].dst && last->column + last->length == runs[r].column) last->length += runs[r].length;
+        else runs[++kept] = runs[r];
+    }
+    return n_runs == 0 ? 0 : p->dst_step[2] == 1 ? kept + 1 : n_runs;
+}
+
+/* Panels first .. last of one group (and, when shifted, of one image). scratch: padded image and row table, or one panel. */
+static void NAME(correlate)(const NAME(correlation) *p, isize images, isize image, isize first, isize last, const REAL *src, const REAL *a,
+                            const REAL *bias, int relu, REAL *dst, REAL *scratch) {
+    NAME(run) runs[NR]; /* at most one per column */
+    NAME(tile_job) job = {.kc = p->k, .n_blocks = 1};
+    isize columns;
+    if (p->shifted) {
+        isize *b_row = (isize *)(scratch + round_up(p->channels * p->padded_channel + NR, LANES));
+        NAME(pad_image)(p, src + image * p->src_image, scratch);
+        NAME(shift_rows)(p, b_row);
+        job.b_row = b_row;
+    }
+    for (isize panel = first; panel < last; panel++) {
+        isize n_runs = p->shifted ? NAME(runs_of_shifted)(p, image, panel * NR, runs, &columns)
+                                  : NAME(runs_of_patches)(p, images, panel * NR, runs, &columns);
+        if (n_runs == 0) continue;
+        if (p->shifted) job.b = scratch + panel * NR;
+        else {
+            job.ldb = round_up(columns, LANES);
+            NAME(pack_patches)(p, src, runs, n_runs, columns, scratch, job.ldb);
+            job.b = scratch;
+        }
+        n_runs = NAME(merge_runs)(p, runs, n_runs);
+        NAME(correlate_panel)(p, &job, a, columns, runs, n_runs, bias, relu, dst);
+    }
+}
+
+static isize NAME(correlation_scratch)(const NAME(correlation) *p) {
+    const isize words = sizeof(isize) / sizeof(REAL);
+    return p->shifted ? round_up(p->channels * p->padded_channel + NR, LANES) + p->k * words + LANES : p->k * NR;
+}
+
+/* Panels that one item of work takes: about 20 microseconds of it. */
+static isize NAME(panels_per_item)(const NAME(correlation) *p) {
+    const double panel_ns = 2.0 * p->m * p->k * NR / FLOPS_PER_NS + 50.0;
+    const isize most = p->shifted ? p->panels : max_size(1, (isize)(20000.0 / panel_ns));
+    const isize wanted = p->shifted ? max_size(1, (isize)(200000.0 / panel_ns)) : most;
+    return max_size(1, min_size(most, wanted));
+}
+
+typedef struct {
+    const conv_shape *shape;
+    const NAME(correlation) *phases;
+    isize n_phases, a_size, thread_scratch;
+    const REAL *src, *weight, *bias;
+    REAL *dst, *packed;
+    int relu, transposed;
+} NAME(conv_job);
+
+/* Work item -> phase, group, image, panels. Items are numbered phase by phase. */
+static void NAME(conv_item)(const NAME(conv_job) *job, isize item, REAL *scratch) {
+    const conv_shape *s = job->shape;
+    const NAME(correlation) *p = job->phases;
+    for (;; p++) {
+        const isize per_item = NAME(panels_per_item)(p), blocks = ceil_div(p->panels, per_item);
+        const isize items = s->groups * blocks * (p->shifted ? s->images : 1);
+        if (item >= items) {
+            item -= items;
+            continue;
+        }
+        const isize block = item % blocks, image = p->shifted ? item / blocks % s->images : 0;
+        const isize group = item / blocks / (p->shifted ? s->images : 1);
+        NAME(correlate)(p, s->images, image, block * per_item, min_size(p->panels, (block + 1) * per_item),
+                        job->src + group * p->channels * p->src_channel, job->packed + group * job->a_size + p->a_offset,
+                        job->bias ? job->bias + group * p->m : NULL, job->relu, job->dst + group * p->m * p->dst_channel + p->dst_first, scratch);
+        return;
+    }
+}
+
+static void NAME(run_conv)(NAME(conv_job) *job, REAL *scratch, int n_threads) {
+    const conv_shape *s = job->shape;
+    const isize a_panels = ceil_div(job->phases[0].m, MR);
+    isize items = 0;
+    for (isize i = 0; i < job->n_phases; i++) {
+        const NAME(correlation) *p = job->phases + i;
+        items += s->groups * ceil_div(p->panels, NAME(panels_per_item)(p)) * (p->shifted ? s->images : 1);
+    }
+    job->packed = scratch;
+    scratch += s->groups * job->a_size;
+    const double cost = 2.0 * s->images * s->groups * s->channels * s->filters * volume(s->kernel) * volume(s->out) / FLOPS_PER_NS;
+    const int team = team_begin(n_threads, cost + 4.0 * items * sizeof(REAL));
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+        REAL *mine = scratch + thread_index() * job->thread_scratch;
+#pragma omp for schedule(static)
+        for (isize i = 0; i < s->groups * job->n_phases * a_panels; i++) {
+            const isize group = i / (job->n_phases * a_panels), panel = i % a_panels;
+            const NAME(correlation) *p = job->phases + i / a_panels % job->n_phases;
+            NAME(pack_weights)(p, s, job->weight + group * job->a_size, job->transposed, panel * MR,
+                               job->packed + group * job->a_size + p->a_offset + panel * MR * p->k);
+        }
+#pragma omp for schedule(dynamic)
+        for (isize item = 0; item < items; item++) NAME(conv_item)(job, item, mine);
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+#define MAX_PHASES 64
+
+static isize phase_count(const conv_shape *s) { return s->stride[0] * s->stride[1] * s->stride[2]; }
+
+static isize NAME(plan_phases)(const conv_shape *s, isize first, isize count, NAME(correlation) *phases) {
+    isize a_offset = 0, widest = 0;
+    for (isize i = 0; i < count; i++) {
+        NAME(plan_phase)(phases + i, s, first + i, a_offset);
+        a_offset += phases[i].m * phases[i].k;
+        widest = max_size(widest, NAME(correlation_scratch)(phases + i));
+    }
+    return widest;
+}
+
+/* Values of scratch for conv and conv_grad_x. */
+isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
+    NAME(correlation) plan;
+    NAME(plan_forward)(&plan, s);
+    isize widest = NAME(correlation_scratch)(&plan);
+    for (isize i = 0; i < phase_count(s); i++) widest = max_size(widest, NAME(plan_phases)(s, i, 1, &plan));
+    return s->groups * s->filters * s->channels * volume(s->kernel) + n_threads * round_up(widest, LANES) + LANES;
+}
+
+/* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
+void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
+    NAME(correlation) plan;
+    NAME(plan_forward)(&plan, s);
+    NAME(conv_job) job = {.shape = s, .phases = &plan, .n_phases = 1, .a_size = plan.m * plan.k, .src = x, .weight = weight, .bias = bias,
+                          .dst = out, .relu = relu, .transposed = 0, .thread_scratch = round_up(NAME(correlation_scratch)(&plan), LANES)};
+    NAME(run_conv)(&job, scratch, n_threads);
+}
+
+/* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
+void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
+    NAME(correlation) phases[MAX_PHASES];
+    for (isize first = 0; first < phase_count(s); first += MAX_PHASES) {
+        const isize count = min_size(MAX_PHASES, phase_count(s) - first);
+        const isize widest = NAME(plan_phases)(s, first, count, phases);
+        NAME(conv_job) job = {.shape = s, .phases = phases, .n_phases = count, .a_size = s->filters * s->channels * volume(s->kernel), .src = grad,
+                              .weight = weight, .dst = grad_x, .transposed = 1, .thread_scratch = round_up(widest, LANES)};
+        NAME(run_conv)(&job, scratch, n_threads);
+    }
+}
+
+#endif

@@ -1,0 +1,15 @@
+/* Every kernel in single precision, and what exists once per level: the state of the threads and the measured roofs. */
+#define REAL float
+#define REAL_BITS 32
+#define PRECISION f32
+
+#include "conv.h"
+#include "conv_weight.h"
+#include "gemm.h"
+#include "pool.h"
+#include "simple.h"
+#include "softmax.h"
+
+#include "table.h"
+
+#include "roofs.h"

@@ -1,0 +1,13 @@
+/* Every kernel in double precision. */
+#define REAL double
+#define REAL_BITS 64
+#define PRECISION f64
+
+#include "conv.h"
+#include "conv_weight.h"
+#include "gemm.h"
+#include "pool.h"
+#include "simple.h"
+#include "softmax.h"
+
+#include "table.h"

@@ -1,0 +1,282 @@
+/* Matrix product C = A B (+ bias) (+ C), any strides of A and B, on packed panels.
+ *
+ *     for each block of NC columns                       B block: shared by all threads, packed by all of them
+ *       for each block of KC steps of the sum
+ *         pack the B block into panels of NR columns
+ *         for each (block of MC rows, group of panels)   one item of work per turn, A block packed by its thread
+ *           for each panel of B                          KC x NR values: first cache
+ *             for each panel of A                        KC x MR values, from the A block: second cache
+ *               one micro-kernel call                    MR x NR tile of C: registers
+ *
+ * Blocks of the sum follow each other in ascending order whatever the threads do, so every element of C has the same
+ * bits for any number of threads. A sum that is long for a small C is first cut into slices, by the shape alone (see
+ * gemm_slices); each slice fills a C of its own and these are added in order. */
+#ifndef MINIDL_GEMM_H
+#define MINIDL_GEMM_H
+
+#include "kernels.h"
+#include "pack.h"
+#include "threads.h"
+#include "tile.h"
+
+#define KC_MAX 320
+#define MC_MAX (16 * MR)
+#define NC_MAX (24 * NR)
+#define SLICE_K 4096          /* a slice of a long sum */
+#define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
+#define MAX_SLICES 16
+
+typedef struct {
+    isize m, n, k;
+    const REAL *a, *b;
+    isize a_row, a_col, b_row, b_col;
+    REAL *c;
+    isize c_row;
+    const REAL *bias; /* per column, or NULL */
+    int relu;
+} NAME(matrices);
+
+typedef struct {
+    isize kc, mc, nc; /* block sizes */
+    isize a_size, b_size; /* values in the A block of a thread and in the shared B block */
+} NAME(blocks);
+
+/* Blocks of equal size, so that the last one is not a sliver. */
+INLINE isize even_block(isize n, isize most, isize unit) { return n <= 0 ? unit : round_up(ceil_div(n, ceil_div(n, most)), unit); }
+
+static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
+    NAME(blocks) blocks;
+    blocks.kc = even_block(k, KC_MAX, 4);
+    blocks.nc = even_block(n, NC_MAX, NR);
+    /* as many blocks of rows as a multiple of the team, when there are rows enough */
+    const isize n_blocks = round_up(max_size(1, ceil_div(m, MC_MAX)), m >= 2 * MR * team ? team : 1);
+    blocks.mc = round_up(max_size(1, ceil_div(m, n_blocks)), MR);
+    blocks.a_size = blocks.mc * blocks.kc;
+    blocks.b_size = blocks.nc * blocks.kc;
+    return blocks;
+}
+
+/* A tile of C that is not whole goes by way of a buffer. */
+static void NAME(edge_tile)(NAME(tile_function) function, NAME(tile_job) job, isize rows, isize cols) {
+    REAL buffer[MR * NR] __attribute__((aligned(64)));
+    REAL *c = job.c;
+    const isize ldc = job.ldc;
+    if (job.add)
+        for (isize i = 0; i < rows; i++) copy_run(buffer + i * NR, c + i * ldc, cols);
+    job.c = buffer;
+    job.ldc = NR;
+    function(&job);
+    for (isize i = 0; i < rows; i++) copy_run(c + i * ldc, buffer + i * NR, cols);
+}
+
+static void NAME(finish_tile)(REAL *c, isize ldc, isize rows, isize cols, const REAL *bias, int relu) {
+    for (isize i = 0; i < rows; i++) {
+        REAL *row = c + i * ldc;
+        if (bias)
+            for (isize j = 0; j < cols; j++) row[j] += bias[j];
+        if (relu)
+            for (isize j = 0; j < cols; j++) row[j] = row[j] < 0 ? 0 : row[j];
+    }
+}
+
+/* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. */
+static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *packed_b, isize i0, isize m, isize j0, isize n,
+                             isize kc, int add, int finish) {
+    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .ldc = g->c_row};
+    for (isize j = 0; j < n; j += NR) {
+        const isize cols = min_size(NR, n - j), vecs = ceil_div(cols, LANES);
+        job.b = packed_b + j * kc;
+        job.ldb = vecs * LANES;
+        for (isize i = 0; i < m; i += MR) {
+            const isize rows = min_size(MR, m - i);
+            const NAME(tile_function) function = NAME(tiles_packed)[vecs - 1][rows - 1];
+            job.a = packed_a + i * kc;
+            job.c = g->c + (i0 + i) * g->c_row + j0 + j;
+            if (cols == vecs * LANES) function(&job);
+            else NAME(edge_tile)(function, job, rows, cols);
+            if (finish && (g->bias || g->relu)) NAME(finish_tile)(job.c, g->c_row, rows, cols, g->bias ? g->bias + j0 + j : NULL, g->relu);
+        }
+    }
+}
+
+/* The whole product by thread `rank` of `team`, all of which call this; scratch: B block, then one A block per thread. */
+static void NAME(gemm_team)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch, int rank, int team) {
+    REAL *packed_b = scratch, *packed_a = scratch + blocks.b_size + rank * blocks.a_size;
+    const isize m_blocks = max_size(1, ceil_div(g->m, blocks.mc));
+    for (isize jc = 0; jc < g->n; jc += blocks.nc) {
+        const isize nc = min_size(blocks.nc, g->n - jc), panels = ceil_div(nc, NR);
+        const isize groups = m_blocks % team ? min_size(panels, team) : 1; /* columns are shared out when rows are not enough */
+        for (isize pc = 0; pc == 0 || pc < g->k; pc += blocks.kc) {
+            const isize kc = min_size(blocks.kc, g->k - pc);
+            for (isize p = rank; p < panels; p += team) {
+                const isize cols = min_size(NR, nc - p * NR);
+                NAME(pack)(packed_b + p * NR * kc, round_up(cols, LANES), g->b + pc * g->b_row + (jc + p * NR) * g->b_col, g->b_col, g->b_row, cols, kc);
+            }
+            if (team > 1) {
+#pragma omp barrier
+            }
+            const isize first = m_blocks * groups * rank / team, last = m_blocks * groups * (rank + 1) / team;
+            isize packed_block = -1;
+            for (isize item = first; item < last; item++) {
+                const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
+                const isize p0 = panels * (item % groups) / groups, p1 = panels * (item % groups + 1) / groups;
+                if (m <= 0 || p0 == p1) continue;
+                if (packed_block != i0) NAME(pack_a)(packed_a, g->a + i0 * g->a_row + pc * g->a_col, g->a_row, g->a_col, m, kc);
+                packed_block = i0;
+                NAME(macro_tile)(g, packed_a, packed_b + p0 * NR * kc, i0, m, jc + p0 * NR, min_size(nc, p1 * NR) - p0 * NR, kc, pc > 0, pc + kc >= g->k);
+            }
+            if (team > 1) {
+#pragma omp barrier
+            }
+        }
+    }
+}
+
+/* Up to four rows of A against the columns of B, both contiguous along k: dot products, nothing is packed. */
+#define DOT_ROWS 4
+#define DOT_COLS 4
+INLINE void NAME(dot_tile)(const NAME(matrices) *g, const int rows, const int cols, isize j) {
+    vec acc[DOT_ROWS][DOT_COLS];
+    REAL tail[DOT_ROWS][DOT_COLS];
+    isize k = 0;
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) acc[i][c] = (vec){0};
+    for (; k < g->k; k += LANES) {
+        const isize left = g->k - k;
+        vec a_k[DOT_ROWS];
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++) a_k[i] = left >= LANES ? load(g->a + i * g->a_row + k) : load_part(g->a + i * g->a_row + k, left);
+#pragma GCC unroll 4
+        for (int c = 0; c < cols; c++) {
+            const REAL *b = g->b + (j + c) * g->b_col + k;
+            const vec b_k = left >= LANES ? load(b) : load_part(b, left);
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; i++) acc[i][c] += a_k[i] * b_k;
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int c = 0; c < cols; c++) {
+            tail[i][c] = sum_lanes(acc[i][c]) + (g->bias ? g->bias[j + c] : 0);
+            g->c[i * g->c_row + j + c] = g->relu && tail[i][c] < 0 ? 0 : tail[i][c];
+        }
+}
+
+static void NAME(dot_columns)(const NAME(matrices) *g, isize first, isize last) {
+    isize j = first;
+#define DOT_CASE(rows) \
+    case rows: \
+        for (; j + DOT_COLS <= last; j += DOT_COLS) NAME(dot_tile)(g, rows, DOT_COLS, j); \
+        for (; j < last; j++) NAME(dot_tile)(g, rows, 1, j); \
+        break;
+    switch (g->m) {
+        DOT_CASE(1)
+        DOT_CASE(2)
+        DOT_CASE(3)
+        DOT_CASE(4)
+    }
+#undef DOT_CASE
+}
+
+static int NAME(is_dots)(const NAME(matrices) *g) { return g->m <= DOT_ROWS && g->a_col == 1 && g->b_row == 1 && g->k > 0; }
+
+/* Number of slices of the sum: fixed by the shape. */
+static isize gemm_slices(isize m, isize n, isize k) {
+    return m * n > SLICE_C ? 1 : max_size(1, min_size(MAX_SLICES, k / SLICE_K));
+}
+
+/* One product by one thread, in scratch of a B block and an A block. */
+static void NAME(gemm_one)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch) {
+    if (NAME(is_dots)(g)) NAME(dot_columns)(g, 0, g->n);
+    else NAME(gemm_team)(g, blocks, scratch, 0, 1);
+}
+
+/* A long sum for a small C: a slice is a product of its own; scratch: the C of every slice, then blocks per thread. */
+static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, NAME(blocks) blocks, REAL *scratch, int n_threads) {
+    const isize c_size = g->m * g->n, block_size = blocks.a_size + blocks.b_size;
+    const int team = team_begin(n_threads, 2.0 * g->m * g->n * g->k / FLOPS_PER_NS);
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+        REAL *mine = scratch + slices * c_size + thread_index() * block_size;
+#pragma omp for schedule(dynamic)
+        for (isize slice = 0; slice < slices; slice++) {
+            const isize first = g->k * slice / slices, last = g->k * (slice + 1) / slices;
+            NAME(matrices) part = *g;
+            part.a += first * g->a_col;
+            part.b += first * g->b_row;
+            part.k = last - first;
+            part.c = scratch + slice * c_size;
+            part.c_row = g->n;
+            part.bias = NULL;
+            part.relu = 0;
+            NAME(gemm_one)(&part, blocks, mine);
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+    const unsigned int mode = denormals_off();
+    for (isize slice = 1; slice < slices; slice++)
+        for (isize i = 0; i < c_size; i++) scratch[i] += scratch[slice * c_size + i];
+    for (isize i = 0; i < g->m; i++) copy_run(g->c + i * g->c_row, scratch + i * g->n, g->n);
+    NAME(finish_tile)(g->c, g->c_row, g->m, g->n, g->bias, g->relu);
+    denormals_on(mode);
+}
+
+/* Values of scratch for gemm with these sizes. */
+isize NAME(gemm_scratch)(isize batch, isize m, isize n, isize k, int n_threads) {
+    const isize slices = gemm_slices(m, n, k);
+    const NAME(blocks) one = NAME(choose_blocks)(m, n, slices > 1 ? ceil_div(k, slices) : k, 1);
+    const NAME(blocks) shared = NAME(choose_blocks)(m, n, k, n_threads);
+    const isize separate = slices * m * n * (slices > 1) + n_threads * (one.a_size + one.b_size);
+    return max_size(separate, batch > n_threads ? 0 : shared.b_size + n_threads * shared.a_size);
+}
+
+/* C[i] = A[i] B[i] for `batch` products, *_batch values apart. */
+void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_batch, isize a_row, isize a_col, const void *b, isize b_batch,
+                isize b_row, isize b_col, void *c, isize c_batch, isize c_row, const void *bias, int relu, void *scratch, int n_threads) {
+    if (batch == 0 || m == 0 || n == 0) return;
+    NAME(matrices) g = {.m = m, .n = n, .k = k, .a = a, .b = b, .a_row = a_row, .a_col = a_col, .b_row = b_row, .b_col = b_col,
+                        .c = c, .c_row = c_row, .bias = bias, .relu = relu};
+    const isize slices = gemm_slices(m, n, k);
+    const NAME(blocks) one = NAME(choose_blocks)(m, n, slices > 1 ? ceil_div(k, slices) : k, 1);
+    const double cost = 2.0 * m * n * k / FLOPS_PER_NS + (m * k + k * n + m * n) * sizeof(REAL) / BYTES_PER_NS;
+    const int by_item = slices == 1 && batch > 1 && (batch >= 4 * n_threads || cost < 20000.0);
+    if (by_item) {
+        const int team = team_begin(n_threads, cost * batch);
+#pragma omp parallel num_threads(team) if (team > 1)
+        {
+            const unsigned int mode = denormals_off();
+            REAL *mine = (REAL *)scratch + thread_index() * (one.a_size + one.b_size);
+#pragma omp for schedule(dynamic, 1 + batch / (8 * team))
+            for (isize item = 0; item < batch; item++) {
+                NAME(matrices) product = g;
+                product.a += item * a_batch;
+                product.b += item * b_batch;
+                product.c += item * c_batch;
+                NAME(gemm_one)(&product, one, mine);
+            }
+            denormals_on(mode);
+        }
+        team_end(team);
+        return;
+    }
+    for (isize item = 0; item < batch; item++, g.a += a_batch, g.b += b_batch, g.c += c_batch) {
+        if (slices > 1) {
+            NAME(gemm_sliced)(&g, slices, one, scratch, n_threads);
+            continue;
+        }
+        const int team = team_begin(n_threads, cost);
+#pragma omp parallel num_threads(team) if (team > 1)
+        {
+            const unsigned int mode = denormals_off();
+            if (NAME(is_dots)(&g)) NAME(dot_columns)(&g, n * thread_index() / team / 4 * 4, thread_index() + 1 == team ? n : n * (thread_index() + 1) / team / 4 * 4);
+            else NAME(gemm_team)(&g, team > 1 ? NAME(choose_blocks)(m, n, k, team) : one, scratch, thread_index(), team);
+            denormals_on(mode);
+        }
+        team_end(team);
+    }
+}
+
+#endif

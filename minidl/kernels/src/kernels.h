@@ -1,0 +1,58 @@
+/* What a level offers: one table of functions per precision, filled in float32.c and float64.c.
+ *
+ * Arrays come as void pointers and sizes as ptrdiff_t, so that both tables have one type. */
+#ifndef MINIDL_KERNELS_H
+#define MINIDL_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Convolution of `images` images with `groups` groups; axes are depth, height, width (1 where a convolution has fewer). */
+typedef struct {
+    ptrdiff_t images, groups;
+    ptrdiff_t channels, filters; /* per group */
+    ptrdiff_t in[3], out[3], kernel[3], stride[3], pad[3], dilation[3];
+} conv_shape;
+
+typedef struct {
+    ptrdiff_t planes; /* images times channels */
+    ptrdiff_t in[3], out[3], kernel[3], stride[3], pad[3], dilation[3];
+} pool_shape;
+
+typedef struct {
+    /* C[i] = A[i] B[i] (+ bias per column), i < batch */
+    ptrdiff_t (*gemm_scratch)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int n_threads);
+    void (*gemm)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_batch, ptrdiff_t a_row, ptrdiff_t a_col,
+                 const void *b, ptrdiff_t b_batch, ptrdiff_t b_row, ptrdiff_t b_col, void *c, ptrdiff_t c_batch, ptrdiff_t c_row,
+                 const void *bias, int relu, void *scratch, int n_threads);
+
+    ptrdiff_t (*conv_scratch)(const conv_shape *shape, int n_threads);
+    void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads);
+    void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads);
+    ptrdiff_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads);
+    void (*conv_grad_weight)(const conv_shape *shape, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads);
+
+    /* out[c] = sum over i < outer, j < inner of x[i, c, j] */
+    void (*sum_channels)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner, const void *x, void *out, int n_threads);
+
+    void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *taps, int n_threads);
+    void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *taps, void *grad_x, int n_threads);
+
+    void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
+    void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);
+
+    void (*log_softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
+    void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
+    void (*cross_entropy)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
+                          double smoothing, void *loss, void *log_sum, int n_threads);
+    void (*cross_entropy_grad)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
+                               double smoothing, const void *log_sum, const void *grad_loss, void *grad_logits, int n_threads);
+} kernel_table;
+
+extern const kernel_table table_f32, table_f64;
+
+double measure_dispatch(int n_threads);
+double peak_flops(int n_threads);
+double bandwidth(void *buffer, ptrdiff_t n_bytes, int n_threads);
+
+#endif

@@ -1,0 +1,77 @@
+/* Packing: copies of operands in the order in which the micro-kernels read them.
+ *
+ *     to[k * width + j] = from[j * j_stride + k * k_stride]        j < n, zeros for n <= j < width
+ *
+ *        j ->                 panel in memory
+ *     k  a b c d              a b c d  e f g h  ...
+ *     |  e f g h     ->
+ *     v  ...
+ *
+ * The same routine packs panels of A (j are rows, width = the panel's rows) and of B (j are columns). */
+#ifndef MINIDL_PACK_H
+#define MINIDL_PACK_H
+
+#include "simd.h"
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#elif REAL_BITS == 32
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (int __attribute__((vector_size(16)))){__VA_ARGS__})
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (long long __attribute__((vector_size(16)))){__VA_ARGS__})
+#endif
+
+typedef REAL NAME(quad) __attribute__((vector_size(16), aligned(sizeof(REAL)), may_alias));
+#define QUAD ((isize)(16 / sizeof(REAL))) /* side of the square that is transposed in registers */
+
+/* to[k * to_row + j] = from[j * from_row + k] for a QUAD x QUAD square. */
+INLINE void NAME(transpose_square)(REAL *to, isize to_row, const REAL *from, isize from_row) {
+    typedef NAME(quad) quad;
+#if REAL_BITS == 32
+    const quad a = *(const quad *)from, b = *(const quad *)(from + from_row);
+    const quad c = *(const quad *)(from + 2 * from_row), d = *(const quad *)(from + 3 * from_row);
+    const quad ab_low = SHUFFLE(a, b, 0, 4, 1, 5), ab_high = SHUFFLE(a, b, 2, 6, 3, 7);
+    const quad cd_low = SHUFFLE(c, d, 0, 4, 1, 5), cd_high = SHUFFLE(c, d, 2, 6, 3, 7);
+    *(quad *)to = SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+    *(quad *)(to + to_row) = SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+    *(quad *)(to + 2 * to_row) = SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    *(quad *)(to + 3 * to_row) = SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+#else
+    const quad a = *(const quad *)from, b = *(const quad *)(from + from_row);
+    *(quad *)to = SHUFFLE(a, b, 0, 2);
+    *(quad *)(to + to_row) = SHUFFLE(a, b, 1, 3);
+#endif
+}
+
+/* to[k * to_row + j] = from[j * from_row + k * from_step], j < n, k < kc: the general case is scalar. */
+static void NAME(transpose)(REAL *restrict to, isize to_row, const REAL *restrict from, isize from_row, isize from_step, isize n, isize kc) {
+    isize j = 0, k;
+    if (from_step == 1) {
+        for (; j + QUAD <= n; j += QUAD) {
+            for (k = 0; k + QUAD <= kc; k += QUAD) NAME(transpose_square)(to + k * to_row + j, to_row, from + j * from_row + k, from_row);
+            for (; k < kc; k++)
+                for (isize i = j; i < j + QUAD; i++) to[k * to_row + i] = from[i * from_row + k];
+        }
+    }
+    for (; j < n; j++)
+        for (k = 0; k < kc; k++) to[k * to_row + j] = from[j * from_row + k * from_step];
+}
+
+static void NAME(pack)(REAL *restrict to, isize width, const REAL *restrict from, isize j_stride, isize k_stride, isize n, isize kc) {
+    if (n < width)
+        for (isize k = 0; k < kc; k++) zero_run(to + k * width + n, width - n);
+    if (j_stride == 1)
+        for (isize k = 0; k < kc; k++) copy_run(to + k * width, from + k * k_stride, n);
+    else
+        NAME(transpose)(to, width, from, j_stride, k_stride, n, kc);
+}
+
+/* All row panels of an m x kc block of A, one behind the other: full panels of MR rows, the last with what is left. */
+static void NAME(pack_a)(REAL *restrict to, const REAL *restrict a, isize a_row, isize a_col, isize m, isize kc) {
+    for (isize i = 0; i < m; i += MR) {
+        const isize rows = min_size(MR, m - i);
+        NAME(pack)(to + i * kc, rows, a + i * a_row, a_row, a_col, rows, kc);
+    }
+}
+
+#endif

@@ -1,0 +1,155 @@
+/* Softmax, log-softmax and cross-entropy over the rows of a matrix.
+ *
+ *     log_sum = max + log(sum over c of exp(x[c] - max))
+ *     log_softmax[c] = x[c] - log_sum          softmax[c] = exp(x[c] - log_sum)
+ *     loss = (1 - s) w[y] (log_sum - x[y]) + s / C * sum over c of w[c] (log_sum - x[c])       s: label smoothing
+ *
+ * The maximum is subtracted so that exp cannot overflow. Cross-entropy keeps only log_sum for its gradient:
+ *
+ *     d loss / d x[c] = ((1 - s) w[y] + s W / C) softmax[c] - (1 - s) w[y] [c = y] - s w[c] / C,    W = sum of w */
+#ifndef MINIDL_SOFTMAX_H
+#define MINIDL_SOFTMAX_H
+
+#include "kernels.h"
+#include "simd.h"
+#include "threads.h"
+#include "vexp.h"
+
+/* n values at p, the rest of the vector filled with `filler`. */
+INLINE vec NAME(load_filled)(const REAL *p, isize n, REAL filler) {
+    vec v = splat(filler);
+    memcpy(&v, p, (size_t)min_size(n, LANES) * sizeof(REAL));
+    return v;
+}
+
+INLINE REAL NAME(row_max)(const REAL *x, isize n) {
+    vec best = splat(-(REAL)INFINITY);
+    for (isize i = 0; i < n; i += LANES) {
+        const vec v = NAME(load_filled)(x + i, n - i, -(REAL)INFINITY);
+        best = choose((ivec)(best >= v) | (ivec)(best != best), best, v); /* NaN stays */
+    }
+    REAL most = best[0];
+    for (isize lane = 1; lane < LANES; lane++) most = (most >= best[lane]) | (most != most) ? most : best[lane];
+    return most;
+}
+
+/* log of the sum of exp: infinite when the largest value is, NaN when any value is. */
+INLINE REAL NAME(row_log_sum)(const REAL *x, isize n) {
+    const REAL most = NAME(row_max)(x, n);
+    vec sum = {0};
+    if (most == (REAL)INFINITY || most == -(REAL)INFINITY || most != most) return most;
+    for (isize i = 0; i < n; i += LANES) sum += NAME(vexp)(NAME(load_filled)(x + i, n - i, -(REAL)INFINITY) - splat(most));
+    return most + (REAL)log((double)sum_lanes(sum));
+}
+
+static double softmax_cost(isize rows, isize cols, isize value) { return rows * (30.0 + cols * (double)value * 0.3); }
+
+void NAME(log_softmax)(isize rows, isize cols, const void *x_, void *out_, int n_threads) {
+    const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+#pragma omp for schedule(static)
+        for (isize r = 0; r < rows; r++) {
+            const REAL *x = (const REAL *)x_ + r * cols;
+            REAL *out = (REAL *)out_ + r * cols;
+            const REAL log_sum = NAME(row_log_sum)(x, cols);
+            for (isize c = 0; c < cols; c++) out[c] = x[c] - log_sum;
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+void NAME(softmax)(isize rows, isize cols, const void *x_, void *out_, int n_threads) {
+    const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+#pragma omp for schedule(static)
+        for (isize r = 0; r < rows; r++) {
+            const REAL *x = (const REAL *)x_ + r * cols;
+            REAL *out = (REAL *)out_ + r * cols;
+            const REAL most = NAME(row_max)(x, cols);
+            vec sum = {0};
+            for (isize i = 0; i < cols; i += LANES) {
+                const vec e = NAME(vexp)(NAME(load_filled)(x + i, cols - i, -(REAL)INFINITY) - splat(most));
+                sum += e;
+                if (cols - i >= LANES) store(out + i, e);
+                else store_part(out + i, e, cols - i);
+            }
+            const REAL scale = 1 / sum_lanes(sum);
+            for (isize c = 0; c < cols; c++) out[c] *= scale;
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+/* loss[r] and log_sum[r]; target == ignore gives loss 0. weight may be NULL (all ones). */
+void NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
+                         double smoothing, void *loss_, void *log_sum_, int n_threads) {
+    const REAL *weight = weight_;
+    REAL *loss = loss_, *log_sums = log_sum_;
+    const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+#pragma omp for schedule(static)
+        for (isize r = 0; r < rows; r++) {
+            const REAL *x = (const REAL *)logits + r * cols;
+            const REAL log_sum = NAME(row_log_sum)(x, cols);
+            log_sums[r] = log_sum;
+            loss[r] = 0;
+            if (target[r] == ignore) continue;
+            const REAL w = weight ? weight[target[r]] : 1;
+            loss[r] = (REAL)(1 - smoothing) * w * (log_sum - x[target[r]]);
+            if (smoothing > 0) {
+                REAL smooth = 0;
+                for (isize c = 0; c < cols; c++) smooth += (weight ? weight[c] : 1) * (log_sum - x[c]);
+                loss[r] += (REAL)(smoothing / cols) * smooth;
+            }
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+/* grad_logits from grad_loss[r], by the formula above. */
+void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
+                              double smoothing, const void *log_sum_, const void *grad_loss_, void *grad_logits, int n_threads) {
+    const REAL *weight = weight_, *log_sums = log_sum_, *grad_loss = grad_loss_;
+    REAL total = (REAL)cols;
+    if (weight) {
+        total = 0;
+        for (isize c = 0; c < cols; c++) total += weight[c];
+    }
+    const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+#pragma omp for schedule(static)
+        for (isize r = 0; r < rows; r++) {
+            const REAL *x = (const REAL *)logits + r * cols;
+            REAL *grad = (REAL *)grad_logits + r * cols;
+            if (target[r] == ignore) {
+                zero_run(grad, cols);
+                continue;
+            }
+            const REAL g = grad_loss[r], sharp = (REAL)(1 - smoothing) * (weight ? weight[target[r]] : 1), smooth = (REAL)(smoothing / cols);
+            const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]);
+            for (isize i = 0; i < cols; i += LANES) {
+                const vec p = scale * NAME(vexp)(NAME(load_filled)(x + i, cols - i, 0) - log_sum);
+                if (cols - i >= LANES) store(grad + i, p);
+                else store_part(grad + i, p, cols - i);
+            }
+            if (smoothing > 0)
+                for (isize c = 0; c < cols; c++) grad[c] -= g * smooth * (weight ? weight[c] : 1);
+            grad[target[r]] -= g * sharp;
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+#endif
