@@ -1,0 +1,144 @@
+"""Fresh random inputs for every kernel, odd sizes included: (name, arguments, names of the OUT and INOUT arguments)."""
+
+import numpy as np
+
+INT = np.int64
+
+
+def values(rng, shape, dtype):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def poisoned(shape, dtype=np.float32):
+    """An output array whose former values would show."""
+    return np.full(shape, 77 if np.dtype(dtype).kind == "i" else np.nan, dtype)
+
+
+def gemm_cases(rng, dtype):
+    sizes = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (1, 37, 100), (4, 9, 17), (5, 1, 300), (6, 48, 25), (8, 48, 64), (9, 49, 65), (33, 70, 11)]
+    sizes += [(130, 200, 700), (64, 10, 84), (17, 1200, 40), (3, 5, 9000), (40, 30, 20000)]
+    for m, n, k in sizes:
+        for layout in range(4):
+            a = values(rng, (m, k), dtype) if layout & 1 else values(rng, (k, m), dtype).T
+            b = values(rng, (k, n), dtype) if layout & 2 else values(rng, (n, k), dtype).T
+            bias = values(rng, n, dtype) if layout in (1, 2) else None
+            yield "gemm", [a, b, poisoned((m, n), dtype), bias, layout == 2], {2}
+    yield "gemm", [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False], {2}
+    for batch, m, n, k in [(0, 2, 3, 4), (3, 5, 7, 9), (40, 16, 16, 16), (2, 70, 90, 50)]:
+        a = values(rng, (batch, m, k), dtype)
+        yield "gemm", [a, values(rng, (batch, n, k), dtype).transpose(0, 2, 1), poisoned((batch, m, n), dtype), None, False], {2}
+        yield "gemm", [a, np.broadcast_to(values(rng, (k, n), dtype), (batch, k, n)), poisoned((batch, m, n), dtype), None, True], {2}
+
+
+CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding, dilation, groups
+    (2, 1, 6, (28, 28), (5, 5), (1, 1), (2, 2), (1, 1), 1),
+    (3, 6, 16, (14, 14), (5, 5), (1, 1), (0, 0), (1, 1), 1),
+    (1, 3, 7, (9, 11), (3, 2), (2, 3), (1, 1), (1, 1), 1),
+    (2, 4, 6, (8, 7), (3, 3), (2, 1), (1, 2), (1, 2), 2),
+    (2, 5, 5, (6, 6), (3, 3), (1, 1), (1, 1), (1, 1), 5),
+    (2, 20, 33, (7, 7), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 17, 50, (10, 5), (1, 1), (1, 1), (0, 0), (1, 1), 1),
+    (2, 8, 9, (10, 10), (1, 1), (2, 2), (0, 0), (1, 1), 1),
+    (1, 2, 3, (5, 5), (2, 2), (4, 4), (0, 0), (1, 1), 1),
+    (2, 2, 3, (6, 6), (3, 3), (1, 1), (4, 4), (1, 1), 1),
+    (1, 2, 3, (7, 7), (3, 3), (3, 2), (2, 2), (2, 3), 1),
+    (2, 3, 4, (40,), (7,), (1,), (3,), (1,), 1),
+    (1, 1, 32, (500,), (80,), (4,), (0,), (1,), 1),
+    (2, 4, 6, (33,), (3,), (2,), (1,), (4,), 2),
+    (2, 3, 4, (4, 6, 5), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
+    (1, 2, 5, (5, 6, 7), (2, 3, 1), (2, 1, 2), (0, 1, 0), (1, 2, 1), 1),
+    (0, 2, 3, (5, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    (2, 3, 4, (100, 3), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (3, 70, 20, (12, 12), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+]
+
+
+def conv_cases(rng, dtype):
+    for images, channels, filters, spatial, kernel, stride, padding, dilation, groups in CONVOLUTIONS:
+        out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True))
+        x, weight = values(rng, (images, channels, *spatial), dtype), values(rng, (filters, channels // groups, *kernel), dtype)
+        grad, geometry = values(rng, (images, filters, *out), dtype), [stride, padding, dilation, groups]
+        yield "conv", [x, weight, values(rng, filters, dtype), poisoned(grad.shape, dtype), *geometry, True], {3}
+        yield "conv", [x, weight, None, poisoned(grad.shape, dtype), *geometry, False], {3}
+        yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
+        yield "conv_grad_weight", [grad, x, poisoned(weight.shape, dtype), *geometry], {2}
+    for shape in [(5, 3), (64, 10), (3, 100), (4, 6, 9), (2, 3, 17, 19), (0, 4), (2, 1, 3, 4, 5)]:
+        yield "sum_channels", [values(rng, shape, dtype), poisoned(shape[1], dtype)], {1}
+
+
+POOLINGS = [  # shape, kernel, stride, padding, dilation
+    ((2, 3, 28, 28), (2, 2), (2, 2), (0, 0), (1, 1)),
+    ((2, 3, 9, 11), (3, 3), (2, 2), (1, 1), (1, 1)),
+    ((1, 2, 10, 10), (3, 2), (1, 3), (1, 0), (2, 1)),
+    ((2, 2, 30), (4,), (3,), (2,), (1,)),
+    ((1, 2, 5, 6, 7), (2, 3, 2), (2, 1, 2), (1, 1, 0), (1, 1, 2)),
+    ((0, 2, 6, 6), (2, 2), (2, 2), (0, 0), (1, 1)),
+]
+
+
+def pool_cases(rng, dtype):
+    for shape, kernel, stride, padding, dilation in POOLINGS:
+        out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True))
+        for kind in ("distinct", "ties", "special"):
+            x = values(rng, shape, dtype) if kind == "distinct" else rng.integers(0, 3, shape).astype(dtype)
+            if kind == "special" and x.size:
+                x.flat[:: 7] = np.nan
+                x.flat[1:: 3] = -np.inf
+            yield "max_pool", [x, poisoned((*shape[:2], *out), dtype), poisoned((*shape[:2], *out), np.int32), kernel, stride, padding, dilation], {1, 2}
+
+
+def pool_grad_cases(rng, dtype):
+    for shape, out in [((2, 3, 8, 9), (4, 4)), ((1, 2, 20), (7,)), ((0, 2, 4, 4), (2, 2))]:
+        place = rng.integers(0, int(np.prod(shape[2:])), (*shape[:2], *out)).astype(np.int32)
+        yield "max_pool_grad", [values(rng, place.shape, dtype), place, poisoned(shape, dtype)], {2}
+
+
+def elementwise_cases(rng, dtype):
+    for size in (0, 1, 17, 1000, 50001):
+        x = values(rng, size, dtype)
+        x[::5] = 0
+        x[3::11] = np.nan
+        yield "relu", [x, poisoned(size, dtype)], {1}
+        yield "relu_grad", [values(rng, size, dtype), np.maximum(x, 0), poisoned(size, dtype)], {2}
+
+
+def softmax_cases(rng, dtype):
+    for rows, cols in [(0, 5), (1, 1), (7, 10), (64, 10), (5, 1000), (300, 33)]:
+        x = 5 * values(rng, (rows, cols), dtype)
+        x[:1] += 1000
+        x[1:2, :1] = -np.inf
+        target = rng.integers(0, cols, rows).astype(INT)
+        target[::4] = -100
+        weight = np.abs(values(rng, cols, dtype)) + dtype(0.1)
+        log_sum = np.log(np.exp(x.astype(np.float64) - 1000).sum(1)).astype(dtype) + dtype(1000) if rows == 1 else np.zeros(rows, dtype)
+        yield "log_softmax", [x, poisoned(x.shape, dtype)], {1}
+        yield "softmax", [x, poisoned(x.shape, dtype)], {1}
+        finite = np.where(np.isfinite(x), x, 0)
+        log_sum = (finite.max(1) + np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1))).astype(dtype) if rows else np.zeros(0, dtype)
+        for w, smoothing in [(None, 0.0), (weight, 0.0), (None, 0.1), (weight, 0.3)]:
+            yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned(rows, dtype), -100, smoothing], {3, 4}
+            yield "cross_entropy_grad", [finite, target, w, log_sum, values(rng, rows, dtype), poisoned(x.shape, dtype), -100, smoothing], {5}
+
+
+def optimiser_cases(rng, dtype):
+    shapes = [(3,), (20000,), (4, 5), (0,), (1,)]
+
+    def arrays(positive=False):
+        made = [values(rng, shape, dtype) for shape in shapes]
+        return [np.abs(a) for a in made] if positive else made
+
+    for momentum, nesterov, maximize, first in [(0.0, False, False, False), (0.9, False, False, True), (0.9, True, True, False), (0.5, False, False, False)]:
+        buffers = arrays() if momentum else None
+        yield "sgd_step", [arrays(), arrays(), buffers, 0.1, momentum, 0.0 if nesterov else 0.2, 0.01, nesterov, maximize, first], {0, 2}
+    for amsgrad, decoupled, maximize, step in [(False, False, False, 1), (True, False, True, 7), (False, True, False, 3)]:
+        largest = arrays(True) if amsgrad else None
+        state = [arrays(), arrays(), arrays(), arrays(True), largest]
+        yield "adam_step", [*state, step, 0.01, 0.9, 0.999, 1e-8, 0.1, decoupled, maximize], {0, 2, 3, 4}
+
+
+FAMILIES = [gemm_cases, conv_cases, pool_cases, pool_grad_cases, elementwise_cases, softmax_cases, optimiser_cases]
+
+
+def all_cases(rng, dtype):
+    for family in FAMILIES:
+        yield from family(rng, dtype)

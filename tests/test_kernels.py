@@ -1,0 +1,105 @@
+"""Compiled kernels against their NumPy twins: values, bits for any number of threads, inputs left alone, signatures."""
+
+import copy
+import inspect
+
+import numpy as np
+import pytest
+from kernel_cases import FAMILIES
+
+from minidl import kernels
+from minidl.kernels import _compiled as compiled
+from minidl.kernels import reference
+
+DTYPES = [np.float32, np.float64]
+
+
+def run(module, name, arguments, outputs, n_threads):
+    """All arguments after a call that wrote into copies of the outputs."""
+    arguments = [copy.deepcopy(a) if position in outputs else a for position, a in enumerate(arguments)]
+    getattr(module, name)(*arguments, n_threads)
+    return arguments
+
+
+def flat(argument):
+    return argument if isinstance(argument, list) else [argument]
+
+
+def widened(argument):
+    """The argument in float64, for an exact twin."""
+    if isinstance(argument, list):
+        return [widened(a) for a in argument]
+    return argument.astype(np.float64) if isinstance(argument, np.ndarray) and argument.dtype.kind == "f" else argument
+
+
+def tolerance(arguments, dtype):
+    """Rounding grows at worst with the square root of the longest sum, taken from the largest array."""
+    longest = max((a.size for argument in arguments for a in flat(argument) if isinstance(a, np.ndarray)), default=1)
+    return 4 * np.finfo(dtype).eps * max(8.0, np.sqrt(longest))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_values_equal_the_twin_in_float64(family, dtype, rng):
+    for name, arguments, outputs in family(rng, dtype):
+        got, want = run(compiled, name, arguments, outputs, 2), run(reference, name, widened(arguments), outputs, 1)
+        bound = tolerance(arguments, dtype)
+        for position in outputs:
+            if got[position] is None:
+                continue
+            for g, w in zip(flat(got[position]), flat(want[position]), strict=True):
+                scale = np.abs(w[np.isfinite(w)]).max(initial=1.0) if w.dtype.kind == "f" else 1
+                np.testing.assert_allclose(g, w, rtol=bound, atol=bound * scale, err_msg=f"{name} {[getattr(a, 'shape', a) for a in arguments]}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bits_do_not_depend_on_the_threads(family, dtype, rng):
+    for name, arguments, outputs in family(rng, dtype):
+        alone = run(compiled, name, arguments, outputs, 1)
+        for n_threads in (2, 3, 7):
+            together = run(compiled, name, arguments, outputs, n_threads)
+            for position in outputs:
+                for a, b in zip(flat(alone[position]), flat(together[position]), strict=True):
+                    assert a is b is None or a.tobytes() == b.tobytes(), (name, n_threads)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_inputs_are_left_alone(family, dtype, rng):
+    for name, arguments, outputs in family(rng, dtype):
+        before = copy.deepcopy(arguments)
+        run(compiled, name, arguments, outputs, 2)
+        for position, (was, now) in enumerate(zip(before, arguments, strict=True)):
+            if position in outputs or was is None:
+                continue
+            for a, b in zip(flat(was), flat(now), strict=True):
+                assert np.array_equal(a, b, equal_nan=getattr(a, "dtype", np.dtype(bool)).kind == "f"), (name, position)
+
+
+def test_every_kernel_has_a_twin_of_the_same_signature():
+    names = [n for n in reference.__all__]
+    assert sorted(names) == sorted({name for family in FAMILIES for name, _, _ in family(np.random.default_rng(0), np.float32)})
+    for name in names:
+        twin = list(inspect.signature(getattr(reference, name)).parameters)
+        first_line = getattr(compiled, name).__doc__.splitlines()[0]
+        assert twin[-1] == "n_threads", name
+        assert first_line, name
+        assert list(inspect.signature(getattr(compiled, name)).parameters) == twin, name
+
+
+def test_gemm_writes_only_its_rows(rng):
+    a, b, frame = rng.standard_normal((9, 30)), rng.standard_normal((30, 20)), np.full((9, 40), 5.0)
+    kernels.gemm(a, b, frame[:, 10:30], None, False, 2)
+    np.testing.assert_allclose(frame[:, 10:30], a @ b)
+    assert (frame[:, :10] == 5).all()
+    assert (frame[:, 30:] == 5).all()
+
+
+def test_empty_is_aligned_and_reused():
+    first = kernels.empty((1000, 1000), np.dtype(np.float32))
+    address = first.ctypes.data
+    assert address % 64 == 0
+    assert first.flags.c_contiguous
+    del first
+    assert kernels.empty((1000, 1000), np.dtype(np.float32)).ctypes.data == address
