@@ -33,7 +33,7 @@ test: $(STAMPS)/test ## run the test suite (without the comparison with PyTorch)
 lint: $(STAMPS)/dev ## ruff, mypy and cython-lint
 	@echo "ruff";        $(PY) -m ruff check .
 	@echo "mypy";        $(PY) -m mypy minidl
-	@echo "cython-lint"; find minidl -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' | sort | xargs -r $(PY) -m cython_lint.cython_lint
+	@echo "cython-lint"; find minidl -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' | sort | PATH="$(CURDIR)/$(VENV)/bin:$$PATH" xargs -r $(PY) -m cython_lint.cython_lint
 
 bench: $(STAMPS)/dev ## every asv benchmark once, quickly
 	@$(PY) -m asv --config benchmarks/asv.conf.json machine --yes >/dev/null
