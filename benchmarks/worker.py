@@ -42,6 +42,12 @@ def checksums(result) -> list[float]:
     return [float(np.abs(np.asarray(t.detach().numpy(), dtype=np.float64)).mean()) for t in tensors]
 
 
+def resident(name: str) -> int:
+    """A figure of /proc/self/status, in bytes."""
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name))
+
+
 class Bench:
     """The requests a worker understands; each method's result is the reply."""
 
@@ -79,6 +85,14 @@ class Bench:
         self.step()
         elapsed = self.time(calls)
         return {"seconds": elapsed / calls, "busy": time.process_time() - busy}
+
+    def memory(self, row: str, calls: int) -> dict:
+        """Bytes resident before the row is built, and the most that was resident during so many calls."""
+        before = resident("VmRSS")
+        built = self.build(row)
+        for _ in range(calls if self.step else 0):
+            self.step()
+        return built | {"before": before, "peak": resident("VmHWM")}
 
     def drop(self) -> dict:
         self.step = None
