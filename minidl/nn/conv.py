@@ -1,0 +1,211 @@
+"""Convolutions (cross-correlations, as everywhere in deep learning) over 1, 2 and 3 spatial axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..creation import empty
+from ..errors import ArgumentError
+from ..ops import conv1d, conv2d, conv3d
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+
+_PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def _tuple(layer: str, name: str, value: Any, length: int, least: int) -> tuple[int, ...]:
+    """Return an option as a tuple of `length` integers >= `least`; one integer stands for all of them."""
+    values = (value,) * length if hasattr(value, "__index__") else value
+    try:
+        values = tuple(int(v.__index__()) for v in values)
+    except (TypeError, AttributeError):
+        raise ArgumentError(f"{layer}: {name} must be an integer or {length} of them, got {value!r}") from None
+    if len(values) != length or min(values) < least:
+        raise ArgumentError(f"{layer}: {name} must be {length} integers >= {least}, got {value!r}")
+    return values
+
+
+class _ConvNd(Module):
+    """What all convolutions share: options, `weight` (F, C / groups, *kernel_size) and `bias` (F,).
+
+    A subclass names its number of spatial axes and calls one op. Both parameters start uniform in +-1/sqrt(fan_in),
+    fan_in = C / groups * prod(kernel_size).
+    """
+
+    _axes: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...],
+        stride: int | tuple[int, ...] = 1,
+        padding: int | tuple[int, ...] | str = 0,
+        dilation: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ):
+        super().__init__()
+        layer = type(self).__name__
+        (self.in_channels,) = _tuple(layer, "in_channels", in_channels, 1, 0)
+        (self.out_channels,) = _tuple(layer, "out_channels", out_channels, 1, 0)
+        (self.groups,) = _tuple(layer, "groups", groups, 1, 1)
+        self.kernel_size = _tuple(layer, "kernel_size", kernel_size, self._axes, 1)
+        self.stride = _tuple(layer, "stride", stride, self._axes, 1)
+        self.padding = padding if isinstance(padding, str) else _tuple(layer, "padding", padding, self._axes, 0)
+        self.dilation = _tuple(layer, "dilation", dilation, self._axes, 1)
+        self.padding_mode = padding_mode
+        self._check(layer)
+        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
+        bias_value = Parameter(empty(self.out_channels, device=device, dtype=dtype)) if bias else None
+        self.register_parameter("bias", bias_value)
+        self.reset_parameters()
+
+    def _check(self, layer: str) -> None:
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ArgumentError(
+                f"{layer}: groups must divide in_channels and out_channels, "
+                f"got groups {self.groups}, in_channels {self.in_channels}, out_channels {self.out_channels}"
+            )
+        if isinstance(self.padding, str) and self.padding not in ("valid", "same"):
+            raise ArgumentError(f"{layer}: padding must be numbers, 'valid' or 'same', got {self.padding!r}")
+        if self.padding_mode not in _PADDING_MODES:
+            raise ArgumentError(f"{layer}: padding_mode must be one of {_PADDING_MODES}, got {self.padding_mode!r}")
+        if self.padding_mode != "zeros":
+            raise NotImplementedError(f"{layer}: padding_mode {self.padding_mode!r} is not available yet, only 'zeros'")
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew, both uniform in +-1/sqrt(fan_in)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in = self.in_channels // self.groups * math.prod(self.kernel_size)
+            bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def extra_repr(self) -> str:
+        """The options that differ from the defaults."""
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0,) * self._axes:
+            text += f", padding={self.padding}"
+        if self.dilation != (1,) * self._axes:
+            text += f", dilation={self.dilation}"
+        if self.groups != 1:
+            text += f", groups={self.groups}"
+        return text if self.bias is not None else text + ", bias=False"
+
+
+class Conv1d(_ConvNd):
+    """Convolution over one spatial axis: sound, text, series.
+
+    $$ y_{n,f,x} = b_f + \\sum_{c,k} w_{f,c,k}\\, u_{n,c,\\, x s + k d} $$ where $u$ is the input with its padding,
+    $s$ the stride and $d$ the dilation.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        C and F.
+    kernel_size, stride, dilation : int or tuple of int
+        Default stride and dilation: 1.
+    padding : int, tuple of int, "valid" or "same"
+        Zeros added on each side. Default: 0.
+    groups : int
+        Split the channels into groups that do not see each other; must divide C and F. Default: 1.
+    bias : bool
+        Default: True.
+    padding_mode : str
+        Only "zeros" so far.
+
+    Shapes
+    ------
+    input (N, C, L) or (C, L), output (N, F, OL) or (F, OL), OL = floor((L + 2 P - D (K - 1) - 1) / S) + 1;
+    weight (F, C / groups, K), bias (F,).
+
+    Raises
+    ------
+    ArgumentError
+        An option is out of range, or groups does not divide the channels.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> nn.Conv1d(16, 33, 3, stride=2)(minidl.zeros(20, 16, 50)).shape
+    minidl.Size([20, 33, 24])
+    """
+
+    _axes = 1
+
+    def forward(self, input):
+        """Return the convolution of `input` with the layer's weight."""
+        return conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Conv2d(_ConvNd):
+    """Convolution over two spatial axes: images.
+
+    $$ y_{n,f,y,x} = b_f + \\sum_{c,i,j} w_{f,c,i,j}\\, u_{n,c,\\, y s_h + i d_h,\\, x s_w + j d_w} $$ where $u$ is the
+    input with its padding. The arguments are those of `Conv1d`, each an int or a (height, width) pair.
+
+    Shapes
+    ------
+    input (N, C, H, W) or (C, H, W), output (N, F, OH, OW) or (F, OH, OW),
+    OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1; weight (F, C / groups, KH, KW), bias (F,).
+
+    Raises
+    ------
+    ArgumentError
+        An option is out of range, or groups does not divide the channels.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> nn.Conv2d(1, 6, 5, padding=2)(minidl.zeros(64, 1, 28, 28)).shape
+    minidl.Size([64, 6, 28, 28])
+
+    Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", 1998, section II.
+    """
+
+    _axes = 2
+
+    def forward(self, input):
+        """Return the convolution of `input` with the layer's weight."""
+        return conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+
+class Conv3d(_ConvNd):
+    """Convolution over three spatial axes: video, volumes.
+
+    The arguments are those of `Conv1d`, each an int or a (depth, height, width) triple.
+
+    Shapes
+    ------
+    input (N, C, D, H, W) or (C, D, H, W), output (N, F, OD, OH, OW) or (F, OD, OH, OW), sizes as for `Conv2d`;
+    weight (F, C / groups, KD, KH, KW), bias (F,).
+
+    Raises
+    ------
+    ArgumentError
+        An option is out of range, or groups does not divide the channels.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> nn.Conv3d(3, 4, 3, padding=1)(minidl.zeros(2, 3, 4, 8, 8)).shape
+    minidl.Size([2, 4, 4, 8, 8])
+    """
+
+    _axes = 3
+
+    def forward(self, input):
+        """Return the convolution of `input` with the layer's weight."""
+        return conv3d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)

@@ -1,0 +1,119 @@
+"""Clipping gradients, so that one bad batch or one exploding recurrence cannot wreck the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from ...errors import ArgumentError, GradError
+from ...tensor import Tensor, wrap
+from ...versions import changed
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [param.grad._array for param in parameters if param.grad is not None]
+
+
+def _norm(arrays: list[np.ndarray], norm_type: float) -> float:
+    """Return the p-norm of all numbers together, summed in float64 in an order that the shapes fix."""
+    if math.isinf(norm_type):
+        return max((float(np.abs(array).max()) for array in arrays if array.size), default=0.0)
+    if norm_type == 2:
+        return math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays))
+    powers = (float((np.abs(array, dtype=np.float64) ** norm_type).sum()) for array in arrays)
+    return sum(powers) ** (1 / norm_type)
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Return the norm of several tensors taken as one vector.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl.nn.utils import get_total_norm
+    >>> get_total_norm([minidl.tensor([3.0]), minidl.tensor([4.0])])
+    tensor(5.)
+    """
+    tensors = [tensors] if isinstance(tensors, Tensor) else tensors
+    return _total([tensor._array for tensor in tensors], float(norm_type), error_if_nonfinite, "get_total_norm")
+
+
+def _total(arrays: list[np.ndarray], norm_type: float, error_if_nonfinite: bool, op: str) -> Tensor:
+    if not norm_type > 0:
+        raise ArgumentError(f"{op}: norm_type must be positive, got {norm_type}")
+    total = _norm(arrays, norm_type)
+    if error_if_nonfinite and not math.isfinite(total):
+        raise GradError(f"{op}: the norm of the gradients must be finite, got {total}")
+    dtype = np.result_type(*arrays) if arrays else np.dtype(np.float32)
+    return wrap(np.array(total, dtype=dtype))
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale all gradients by one factor so that their norm, taken together, is at most `max_norm`.
+
+    Parameters
+    ----------
+    parameters : tensor or iterable of tensors
+        Those without a gradient are skipped.
+    max_norm, norm_type : float
+        The bound and p of the p-norm (`inf` for the largest absolute value). Default p: 2.
+    error_if_nonfinite : bool
+        Raise where the norm is NaN or infinite. Default: False.
+    foreach
+        Accepted for PyTorch's sake.
+
+    Returns
+    -------
+    0-d tensor : the norm before clipping.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> weight = nn.Parameter(minidl.zeros(2))
+    >>> weight.grad = minidl.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm_([weight], max_norm=1.0), weight.grad
+    (tensor(5.), tensor([0.6000, 0.8000]))
+
+    Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
+    """
+    arrays = _gradients(parameters)
+    total = _total(arrays, float(norm_type), error_if_nonfinite, "clip_grad_norm_")
+    factor = float(max_norm) / (total.item() + 1e-6)
+    if not factor >= 1:  # NaN included: it spreads to all gradients, as in PyTorch
+        for array in arrays:
+            array *= array.dtype.type(factor)
+            changed(array)
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Clip each number of each gradient to [-clip_value, clip_value].
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> weight = nn.Parameter(minidl.zeros(2))
+    >>> weight.grad = minidl.tensor([-3.0, 0.5])
+    >>> nn.utils.clip_grad_value_([weight], 1.0)
+    >>> weight.grad
+    tensor([-1.0000,  0.5000])
+    """
+    clip_value = float(clip_value)
+    for array in _gradients(parameters):
+        np.clip(array, -clip_value, clip_value, out=array)
+        changed(array)
