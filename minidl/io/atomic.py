@@ -1,0 +1,62 @@
+"""Writing a file so that a reader sees the old content or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+
+__all__ = ["write_atomically"]
+
+
+def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes]) -> None:
+    """Write `chunks` to `path`: into a temporary file beside it, flushed to the disk, then renamed over it.
+
+    After a crash, a full disk or kill -9 at any point, `path` holds what it held before or all of the new content.
+    A temporary file that a killed process leaves behind is named `.<name>.<random>.part`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from minidl.io import write_atomically
+    >>> path = os.path.join(tempfile.mkdtemp(), "note.txt")
+    >>> write_atomically(path, [b"all ", b"or nothing"])
+    >>> open(path, "rb").read()
+    b'all or nothing'
+    """
+    path = os.path.realpath(path)  # a link keeps pointing to the file, whose content changes
+    folder, name = os.path.split(path)
+    descriptor, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.chmod(part, _mode(path))
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
+    _sync_folder(folder)
+
+
+def _mode(path: str) -> int:
+    """Return the permissions of the file that will be replaced, or those a new file would get."""
+    try:
+        return os.stat(path).st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename durable, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
