@@ -1,0 +1,38 @@
+"""Reading dimension arguments: negative ones, tuples, duplicates, ranges."""
+
+from ..errors import DTypeError, RangeError, ShapeError, word
+
+__all__ = ["one_dim", "several_dims", "sizes_of"]
+
+
+def one_dim(op, dim, ndim):
+    """Return ``dim`` as a number from 0 on; a 0-d tensor accepts 0 and -1."""
+    try:
+        dim = dim.__index__()
+    except AttributeError:
+        raise DTypeError(word(op, "dim must be an integer", dim=dim)) from None
+    limit = ndim or 1
+    if not -limit <= dim < limit:
+        raise RangeError(word(op, f"dim must lie between {-limit} and {limit - 1}", dim=dim))
+    return dim + limit if dim < 0 else dim
+
+
+def several_dims(op, dim, ndim):
+    """Return a tuple of distinct dims from 0 on; None and () mean all of them."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return tuple(range(ndim))
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    found = tuple(one_dim(op, each, ndim) for each in dims)
+    if len(set(found)) != len(found):
+        raise ShapeError(word(op, "each dim may be named once", dim=dim))
+    return found if ndim else ()
+
+
+def sizes_of(op, sizes):
+    """Return a tuple of integers from ``f(2, 3)``, ``f((2, 3))`` or ``f(Size)``."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    try:
+        return tuple(size.__index__() for size in sizes)
+    except AttributeError:
+        raise DTypeError(word(op, "sizes must be integers", sizes=tuple(sizes))) from None
