@@ -1,0 +1,18 @@
+"""Differentiable functions, one family a file, forward and backward side by side."""
+
+from .arithmetic import *
+from .compare import *
+from .conv import *
+from .exponential import *
+from .extrema import *
+from .indexing import *
+from .join import *
+from .matmul import *
+from .pool import *
+from .promotion import *
+from .reduce import *
+from .relu import *
+from .selection import *
+from .shape import *
+from .softmax import *
+from .trigonometric import *
