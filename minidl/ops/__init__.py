@@ -3,6 +3,7 @@
 from .arithmetic import *
 from .compare import *
 from .conv import *
+from .cross_entropy import *
 from .exponential import *
 from .extrema import *
 from .indexing import *
@@ -11,6 +12,7 @@ from .matmul import *
 from .pool import *
 from .promotion import *
 from .reduce import *
+from .regression import *
 from .relu import *
 from .selection import *
 from .shape import *

@@ -12,7 +12,7 @@ from ..tape import Function
 from .arithmetic import mul, sub
 from .cross_entropy import legacy_reduction
 from .exponential import exp, log, log1p
-from .selection import abs, clamp, maximum, where
+from .selection import abs, clamp, where
 
 __all__ = [
     "binary_cross_entropy",
@@ -216,7 +216,8 @@ def binary_cross_entropy_with_logits(
     """
     op = "binary_cross_entropy_with_logits"
     _expect_same_shape(op, input, target)
-    softplus = log1p(exp(-abs(input))) + maximum(-input, 0)  # log(1 + e^-x)
+    size = abs(input)
+    softplus = log1p(exp(-size)) + (size - input) * 0.5  # log(1 + e^-x), whose second part is max(-x, 0)
     if pos_weight is not None:
         softplus = (1 + (pos_weight - 1) * target) * softplus
     loss = (1 - target) * input + softplus
