@@ -1,0 +1,21 @@
+"""Training: the loop, callbacks, metrics and pictures."""
+
+from .callbacks import BestWeights, Callback, Checkpoint, CSVLog, EarlyStopping, LearningCurves, ProgressBar
+from .metrics import accuracy, confusion_matrix
+from .plots import learning_curves, predictions
+from .trainer import Trainer
+
+__all__ = [
+    "BestWeights",
+    "CSVLog",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "LearningCurves",
+    "ProgressBar",
+    "Trainer",
+    "accuracy",
+    "confusion_matrix",
+    "learning_curves",
+    "predictions",
+]
