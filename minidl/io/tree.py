@@ -61,7 +61,7 @@ def load(f: str | os.PathLike) -> Any:
         return {name: from_numpy(array) for name, array in arrays.items()}
     try:
         return _decode(json.loads(metadata[_KEY]), arrays)
-    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise FileError(f"{os.fspath(f)}: the description of the contents is damaged ({fault!r})") from None
 
 

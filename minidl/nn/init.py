@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..random import numpy_generator
+from ..random import source
 from ..tensor import Tensor
 from ..versions import changed
 
@@ -89,7 +89,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
     """
     if not a <= b:
         raise ArgumentError(f"uniform_: a must not exceed b, got a {a}, b {b}")
-    return _put(tensor, numpy_generator(generator).uniform(a, b, tensor._array.shape))
+    return _put(tensor, source(generator).uniform(a, b, tensor._array.shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
@@ -104,7 +104,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
     """
     if not std >= 0:
         raise ArgumentError(f"normal_: std must not be negative, got {std}")
-    return _put(tensor, mean + std * numpy_generator(generator).standard_normal(tensor._array.shape))
+    return _put(tensor, mean + std * source(generator).standard_normal(tensor._array.shape))
 
 
 def trunc_normal_(
@@ -118,7 +118,7 @@ def trunc_normal_(
     if not a < b or not std > 0:
         raise ArgumentError(f"trunc_normal_: a must be less than b and std positive, got a {a}, b {b}, std {std}")
     low, high = (a - mean) / std, (b - mean) / std
-    values = _truncated(numpy_generator(generator), low, high, tensor._array.size)
+    values = _truncated(source(generator), low, high, tensor._array.size)
     return _put(tensor, np.clip(mean + std * values, a, b).reshape(tensor._array.shape))
 
 
@@ -281,7 +281,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     if tensor._array.size == 0:
         return tensor
     rows, columns = shape[0], tensor._array.size // shape[0]
-    normal = numpy_generator(generator).standard_normal((max(rows, columns), min(rows, columns)))
+    normal = source(generator).standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(normal)
     q *= np.sign(np.diag(r))
     return _put(tensor, gain * (q if rows >= columns else q.T).reshape(shape))
@@ -296,7 +296,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         raise ArgumentError(
             f"sparse_: tensor must have 2 axes and sparsity be in [0, 1], got {tuple(tensor.shape)}, {sparsity}"
         )
-    random = numpy_generator(generator)
+    random = source(generator)
     rows, columns = tensor._array.shape
     values = std * random.standard_normal((rows, columns))
     zeros = math.ceil(sparsity * rows)

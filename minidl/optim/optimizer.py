@@ -245,7 +245,7 @@ def _fit(param: Tensor, name: str, value: Any) -> Any:
     value = value.detach() if hasattr(value, "detach") else value
     if not hasattr(value, "shape"):
         return value
-    array = np.array(value, copy=True)
+    array = np.asarray(value).copy()
     if array.shape != param._array.shape:
         raise ArgumentError(
             f"load_state_dict: {name} must have its parameter's shape {param._array.shape}, got {array.shape}"
