@@ -1,0 +1,73 @@
+"""What this build is and why it runs the way it does, as text."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import numpy as np
+
+from . import config, kernels
+
+__all__ = ["config_report", "show_config"]
+
+
+_TITLES = {
+    "level": "instruction set",
+    "why": "chosen because",
+    "built": "built for",
+    "allowed": "machine allows",
+    "openmp": "OpenMP",
+    "reference": "reference kernels",
+}
+
+
+def config_report() -> dict[str, str]:
+    """Return the facts that `show_config` prints: {what: value}.
+
+    Examples
+    --------
+    >>> from minidl.config_report import config_report
+    >>> config_report()["minidl"]
+    '0.1.0'
+    """
+    facts = {"minidl": _version()}
+    facts |= {_TITLES.get(name, name): _text(value) for name, value in kernels.info().items()}
+    facts["threads"] = f"{config.get_num_threads()} ({_thread_reason()})"
+    facts["numpy"] = np.__version__
+    facts["python"] = f"{platform.python_version()} on {platform.machine()} {sys.platform}"
+    return facts
+
+
+def show_config() -> None:
+    """Print version, instruction set, OpenMP runtime, threads, and why they are what they are."""
+    facts = config_report()
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
+
+
+def _version() -> str:
+    from . import __version__
+
+    return __version__
+
+
+def _thread_reason() -> str:
+    """Say which limit decided the number of threads."""
+    limits = config.thread_limits()
+    least = min(limits.values(), default=1)
+    if config.get_num_threads() != least:
+        return "set by set_num_threads"
+    reasons = [name for name, count in limits.items() if count == least]
+    others = [f"{name} {count}" for name, count in limits.items() if count != least]
+    return "limited by " + ", ".join(reasons) + ("; " + ", ".join(others) if others else "")
+
+
+def _text(value: object) -> str:
+    """Return a fact in words."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool) or value is None:
+        return "yes" if value else "no"
+    return str(value)
