@@ -27,6 +27,16 @@
 #include "threads.h"
 #include "tile.h"
 
+/* Consecutive pixels of a panel, from its column `column` on, that are consecutive in dst, from offset `dst` on. */
+typedef struct {
+    isize column, length, dst;
+} piece;
+
+/* Where consecutive pixels of one row of the grid read src: image, and position of their tap 0. */
+typedef struct {
+    isize column, length, image, at[3];
+} run;
+
 typedef struct {
     isize m, channels, n_taps, k; /* rows of A, channels of src, taps, channels * taps */
     isize taps[3], first[3], delta[3], step[3], size[3], grid[3];
@@ -36,12 +46,11 @@ typedef struct {
     isize a_offset;                          /* where its packed A starts */
     int shifted;
     isize panels;                            /* panels of NR pixels: of one image when shifted, of all otherwise */
+    /* shifted: tables that are the same for every image */
+    isize *b_row;       /* where each row of B starts in the padded image */
+    isize *panel_start; /* first piece of each panel, and the end of the last */
+    piece *pieces;
 } NAME(correlation);
-
-/* A run of pixels: `length` from the panel's column `column`; in src at row origin at[], in dst at `dst`. */
-typedef struct {
-    isize column, length, image, at[3], dst;
-} NAME(run);
 
 static isize volume(const isize size[3]) { return size[0] * size[1] * size[2]; }
 
@@ -143,29 +152,40 @@ static void NAME(pack_weights)(const NAME(correlation) *p, const conv_shape *s, 
                 }
 }
 
-/* Runs of the panel whose first pixel is `pixel`, cut at the ends of grid rows; returns how many, *columns gets their sum. */
-static isize NAME(runs_of_patches)(const NAME(correlation) *p, isize images, isize pixel, NAME(run) *runs, isize *columns) {
+/* Add a piece, or lengthen the last one where they touch. */
+static isize NAME(add_piece)(const NAME(correlation) *p, piece *pieces, isize count, piece next) {
+    piece *last = pieces + count - 1;
+    if (count && p->dst_step[2] == 1 && last->column + last->length == next.column && last->dst + last->length == next.dst) {
+        last->length += next.length;
+        return count;
+    }
+    pieces[count] = next;
+    return count + 1;
+}
+
+/* Runs and pieces of the panel whose first pixel is `pixel`, cut at the ends of grid rows; returns the number of columns. */
+static isize NAME(cut_patches)(const NAME(correlation) *p, isize images, isize pixel, run *runs, isize *n_runs, piece *pieces, isize *n_pieces) {
     const isize grid = volume(p->grid), end = min_size(pixel + NR, images * grid);
-    isize count = 0, column = 0;
+    isize column = 0;
+    *n_runs = *n_pieces = 0;
     while (pixel < end) {
         const isize image = pixel / grid, inside = pixel % grid;
         const isize g0 = inside / (p->grid[1] * p->grid[2]), g1 = inside / p->grid[2] % p->grid[1], g2 = inside % p->grid[2];
         const isize length = min_size(p->grid[2] - g2, end - pixel);
-        runs[count++] = (NAME(run)){column, length, image,
-            {g0 * p->step[0] + p->first[0], g1 * p->step[1] + p->first[1], g2 * p->step[2] + p->first[2]},
-            image * p->dst_image + g0 * p->dst_step[0] + g1 * p->dst_step[1] + g2 * p->dst_step[2]};
+        const isize dst = image * p->dst_image + g0 * p->dst_step[0] + g1 * p->dst_step[1] + g2 * p->dst_step[2];
+        runs[(*n_runs)++] = (run){column, length, image,
+            {g0 * p->step[0] + p->first[0], g1 * p->step[1] + p->first[1], g2 * p->step[2] + p->first[2]}};
+        *n_pieces = NAME(add_piece)(p, pieces, *n_pieces, (piece){column, length, dst});
         column += length;
         pixel += length;
     }
-    *columns = column;
-    return count;
+    return column;
 }
 
-/* Runs of a shifted panel: the columns from `v` on that are pixels of the grid and not of the padding. */
-static isize NAME(runs_of_shifted)(const NAME(correlation) *p, isize image, isize v, NAME(run) *runs, isize *columns) {
+/* Pieces of a shifted panel: the columns from `v` on that are pixels of the grid and not of the padding. */
+static isize NAME(cut_shifted)(const NAME(correlation) *p, isize v, piece *pieces) {
     const isize width = p->padded[2], plane = p->padded[1] * width;
     isize count = 0, column = 0;
-    *columns = 0;
     while (column < NR) {
         const isize at = v + column, g0 = at / plane, g1 = at % plane / width, g2 = at % width;
         if (g0 >= p->grid[0]) break;
@@ -174,15 +194,14 @@ static isize NAME(runs_of_shifted)(const NAME(correlation) *p, isize image, isiz
             continue;
         }
         const isize length = min_size(p->grid[2] - g2, NR - column);
-        runs[count++] = (NAME(run)){column, length, image, {0, 0, 0}, image * p->dst_image + g0 * p->dst_step[0] + g1 * p->dst_step[1] + g2 * p->dst_step[2]};
+        count = NAME(add_piece)(p, pieces, count, (piece){column, length, g0 * p->dst_step[0] + g1 * p->dst_step[1] + g2 * p->dst_step[2]});
         column += length;
-        *columns = column;
     }
     return count;
 }
 
 /* One tap of one run for every channel: zeros where the tap lies outside the image. */
-static void NAME(pack_tap)(const NAME(correlation) *p, const REAL *src, const NAME(run) *run, const isize tap[3], REAL *to, isize k_width) {
+static void NAME(pack_tap)(const NAME(correlation) *p, const REAL *src, const run *run, const isize tap[3], REAL *to, isize k_width) {
     const isize step = p->step[2], d = run->at[0] + tap[0] * p->delta[0], h = run->at[1] + tap[1] * p->delta[1], w = run->at[2] + tap[2] * p->delta[2];
     isize from = 0, until = 0; /* the part of the run that lies inside */
     if (d >= 0 && d < p->size[0] && h >= 0 && h < p->size[1] && w < p->size[2]) {
@@ -199,7 +218,7 @@ static void NAME(pack_tap)(const NAME(correlation) *p, const REAL *src, const NA
 }
 
 /* The B panel of patches: k = (channel, tap), `width` columns. */
-static void NAME(pack_patches)(const NAME(correlation) *p, const REAL *src, const NAME(run) *runs, isize n_runs, isize columns, REAL *to, isize width) {
+static void NAME(pack_patches)(const NAME(correlation) *p, const REAL *src, const run *runs, isize n_runs, isize columns, REAL *to, isize width) {
     isize tap[3], t = 0;
     for (tap[0] = 0; tap[0] < p->taps[0]; tap[0]++)
         for (tap[1] = 0; tap[1] < p->taps[1]; tap[1]++)
@@ -227,8 +246,8 @@ static void NAME(pad_image)(const NAME(correlation) *p, const REAL *src, REAL *t
 }
 
 /* Where row (c, t) of B starts in the padded image. */
-static void NAME(shift_rows)(const NAME(correlation) *p, isize *b_row) {
-    isize origin[3];
+static void NAME(shift_rows)(const NAME(correlation) *p) {
+    isize origin[3], *b_row = p->b_row;
     for (int d = 0; d < 3; d++) origin[d] = p->low[d] + p->first[d];
     for (isize c = 0; c < p->channels; c++)
         for (isize t0 = 0; t0 < p->taps[0]; t0++)
@@ -238,31 +257,48 @@ static void NAME(shift_rows)(const NAME(correlation) *p, isize *b_row) {
                         + origin[2] + t2 * p->delta[2];
 }
 
-/* The rows of a finished tile go to their pixels, by way of bias and ReLU. */
-static void NAME(store_tile)(const NAME(correlation) *p, REAL *tile, isize rows, isize vecs, const NAME(run) *runs, isize n_runs,
-                             const REAL *bias, int relu, REAL *dst) {
-    for (isize i = 0; i < rows; i++, tile += NR, dst += p->dst_channel) {
-        const vec shift = splat(bias ? bias[i] : 0), zero = {0};
-        if (bias || relu)
-            for (isize j = 0; j < vecs; j++) {
-                vec v = load(tile + j * LANES) + shift;
-                if (relu) v = choose((ivec)(v < zero), zero, v);
-                store(tile + j * LANES, v);
-            }
-        for (isize r = 0; r < n_runs; r++) {
-            REAL *to = dst + runs[r].dst;
-            const REAL *from = tile + runs[r].column;
-            if (p->dst_step[2] == 1) copy_run(to, from, runs[r].length);
-            else
-                for (isize j = 0; j < runs[r].length; j++) to[j * p->dst_step[2]] = from[j];
+/* Bytes of the tables of a correlation, and their making in memory of that size. */
+static isize NAME(table_bytes)(const NAME(correlation) *p) {
+    if (!p->shifted) return 0;
+    return (p->k + p->panels + 1) * (isize)sizeof(isize) + (p->grid[0] * p->grid[1] + p->panels) * (isize)sizeof(piece);
+}
+
+static void NAME(make_tables)(NAME(correlation) *p, char *memory) {
+    isize count = 0;
+    if (!p->shifted) return;
+    p->b_row = (isize *)memory;
+    p->panel_start = p->b_row + p->k;
+    p->pieces = (piece *)(p->panel_start + p->panels + 1);
+    NAME(shift_rows)(p);
+    for (isize panel = 0; panel < p->panels; panel++) {
+        p->panel_start[panel] = count;
+        count += NAME(cut_shifted)(p, panel * NR, p->pieces + count);
+    }
+    p->panel_start[p->panels] = count;
+}
+
+/* A row of a finished tile goes to its pixels, by way of bias and ReLU. */
+INLINE void NAME(store_row)(const NAME(correlation) *p, const REAL *row, const piece *pieces, isize n_pieces, vec bias, int relu, REAL *dst) {
+    const vec zero = {0};
+    for (isize r = 0; r < n_pieces; r++) {
+        const REAL *from = row + pieces[r].column;
+        REAL *to = dst + pieces[r].dst;
+        const isize length = pieces[r].length;
+        for (isize j = 0; j < length; j += LANES) {
+            vec v = load(from + j) + bias;
+            if (relu) v = choose((ivec)(v < zero), zero, v);
+            if (p->dst_step[2] != 1)
+                for (isize lane = 0; lane < min_size(LANES, length - j); lane++) to[(j + lane) * p->dst_step[2]] = v[lane];
+            else if (length - j >= LANES) store(to + j, v);
+            else store_part(to + j, v, length - j);
         }
     }
 }
 
 /* All rows of A against one panel of B. */
-static void NAME(correlate_panel)(const NAME(correlation) *p, NAME(tile_job) *job, const REAL *a, isize columns, const NAME(run) *runs,
-                                  isize n_runs, const REAL *bias, int relu, REAL *dst) {
-    REAL buffer[MR * NR] __attribute__((aligned(64)));
+static void NAME(correlate_panel)(const NAME(correlation) *p, NAME(tile_job) *job, const REAL *a, isize columns, const piece *pieces,
+                                  isize n_pieces, const REAL *bias, int relu, REAL *dst) {
+    REAL buffer[MR * NR + VB / sizeof(REAL)] __attribute__((aligned(64))); /* store_row loads whole vectors */
     const isize vecs = ceil_div(columns, LANES);
     job->c = buffer;
     job->ldc = NR;
@@ -271,52 +307,42 @@ static void NAME(correlate_panel)(const NAME(correlation) *p, NAME(tile_job) *jo
         job->a = a + i * p->k;
         if (p->shifted) NAME(tiles_shifted)[vecs - 1][rows - 1](job);
         else NAME(tiles_packed)[vecs - 1][rows - 1](job);
-        NAME(store_tile)(p, buffer, rows, vecs, runs, n_runs, bias ? bias + i : NULL, relu, dst + i * p->dst_channel);
+        for (isize r = 0; r < rows; r++)
+            NAME(store_row)(p, buffer + r * NR, pieces, n_pieces, splat(bias ? bias[i + r] : 0), relu, dst + (i + r) * p->dst_channel);
     }
 }
 
-/* Merge runs that follow each other in dst, so that a tile is stored in as few pieces as possible. */
-static isize NAME(merge_runs)(const NAME(correlation) *p, NAME(run) *runs, isize n_runs) {
-    isize kept = 0;
-    for (isize r = 1; r < n_runs && p->dst_step[2] == 1; r++) {
-        NAME(run) *last = runs + kept;
-        if (last->dst + last->length == runs[r].dst && last->column + last->length == runs[r].column) last->length += runs[r].length;
-        else runs[++kept] = runs[r];
-    }
-    return n_runs == 0 ? 0 : p->dst_step[2] == 1 ? kept + 1 : n_runs;
-}
-
-/* Panels first .. last of one group (and, when shifted, of one image). scratch: padded image and row table, or one panel. */
-static void NAME(correlate)(const NAME(correlation) *p, isize images, isize image, isize first, isize last, const REAL *src, const REAL *a,
-                            const REAL *bias, int relu, REAL *dst, REAL *scratch) {
-    NAME(run) runs[NR]; /* at most one per column */
-    NAME(tile_job) job = {.kc = p->k, .n_blocks = 1};
-    isize columns;
-    if (p->shifted) {
-        isize *b_row = (isize *)(scratch + round_up(p->channels * p->padded_channel + NR, LANES));
-        NAME(pad_image)(p, src + image * p->src_image, scratch);
-        NAME(shift_rows)(p, b_row);
-        job.b_row = b_row;
-    }
+/* Panels first .. last of one group and image; scratch: the padded image. */
+static void NAME(correlate_shifted)(const NAME(correlation) *p, isize image, isize first, isize last, const REAL *src, const REAL *a,
+                                    const REAL *bias, int relu, REAL *dst, REAL *scratch) {
+    NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .b_row = p->b_row};
+    NAME(pad_image)(p, src + image * p->src_image, scratch);
     for (isize panel = first; panel < last; panel++) {
-        isize n_runs = p->shifted ? NAME(runs_of_shifted)(p, image, panel * NR, runs, &columns)
-                                  : NAME(runs_of_patches)(p, images, panel * NR, runs, &columns);
-        if (n_runs == 0) continue;
-        if (p->shifted) job.b = scratch + panel * NR;
-        else {
-            job.ldb = round_up(columns, LANES);
-            NAME(pack_patches)(p, src, runs, n_runs, columns, scratch, job.ldb);
-            job.b = scratch;
-        }
-        n_runs = NAME(merge_runs)(p, runs, n_runs);
-        NAME(correlate_panel)(p, &job, a, columns, runs, n_runs, bias, relu, dst);
+        const piece *pieces = p->pieces + p->panel_start[panel];
+        const isize n_pieces = p->panel_start[panel + 1] - p->panel_start[panel];
+        if (n_pieces == 0) continue;
+        job.b = scratch + panel * NR;
+        NAME(correlate_panel)(p, &job, a, pieces[n_pieces - 1].column + pieces[n_pieces - 1].length, pieces, n_pieces, bias, relu,
+                              dst + image * p->dst_image);
     }
 }
 
-static isize NAME(correlation_scratch)(const NAME(correlation) *p) {
-    const isize words = sizeof(isize) / sizeof(REAL);
-    return p->shifted ? round_up(p->channels * p->padded_channel + NR, LANES) + p->k * words + LANES : p->k * NR;
+/* Panels first .. last of one group, across images; scratch: one panel of B. */
+static void NAME(correlate_patches)(const NAME(correlation) *p, isize images, isize first, isize last, const REAL *src, const REAL *a,
+                                    const REAL *bias, int relu, REAL *dst, REAL *scratch) {
+    run runs[NR]; /* at most one per column */
+    piece pieces[NR];
+    isize n_runs, n_pieces;
+    for (isize panel = first; panel < last; panel++) {
+        const isize columns = NAME(cut_patches)(p, images, panel * NR, runs, &n_runs, pieces, &n_pieces), width = round_up(columns, LANES);
+        NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .b = scratch, .ldb = width};
+        NAME(pack_patches)(p, src, runs, n_runs, columns, scratch, width);
+        NAME(correlate_panel)(p, &job, a, columns, pieces, n_pieces, bias, relu, dst);
+    }
 }
+
+/* Values of scratch that a thread needs. */
+static isize NAME(correlation_scratch)(const NAME(correlation) *p) { return p->shifted ? p->channels * p->padded_channel + NR : p->k * NR; }
 
 /* Panels that one item of work takes: about 20 microseconds of it. */
 static isize NAME(panels_per_item)(const NAME(correlation) *p) {
@@ -328,7 +354,7 @@ static isize NAME(panels_per_item)(const NAME(correlation) *p) {
 
 typedef struct {
     const conv_shape *shape;
-    const NAME(correlation) *phases;
+    NAME(correlation) *phases;
     isize n_phases, a_size, thread_scratch;
     const REAL *src, *weight, *bias;
     REAL *dst, *packed;
@@ -348,9 +374,12 @@ static void NAME(conv_item)(const NAME(conv_job) *job, isize item, REAL *scratch
         }
         const isize block = item % blocks, image = p->shifted ? item / blocks % s->images : 0;
         const isize group = item / blocks / (p->shifted ? s->images : 1);
-        NAME(correlate)(p, s->images, image, block * per_item, min_size(p->panels, (block + 1) * per_item),
-                        job->src + group * p->channels * p->src_channel, job->packed + group * job->a_size + p->a_offset,
-                        job->bias ? job->bias + group * p->m : NULL, job->relu, job->dst + group * p->m * p->dst_channel + p->dst_first, scratch);
+        const isize first = block * per_item, last = min_size(p->panels, first + per_item);
+        const REAL *src = job->src + group * p->channels * p->src_channel, *a = job->packed + group * job->a_size + p->a_offset;
+        const REAL *bias = job->bias ? job->bias + group * p->m : NULL;
+        REAL *dst = job->dst + group * p->m * p->dst_channel + p->dst_first;
+        if (p->shifted) NAME(correlate_shifted)(p, image, first, last, src, a, bias, job->relu, dst, scratch);
+        else NAME(correlate_patches)(p, s->images, first, last, src, a, bias, job->relu, dst, scratch);
         return;
     }
 }
@@ -359,12 +388,14 @@ static void NAME(run_conv)(NAME(conv_job) *job, REAL *scratch, int n_threads) {
     const conv_shape *s = job->shape;
     const isize a_panels = ceil_div(job->phases[0].m, MR);
     isize items = 0;
+    job->packed = scratch;
+    scratch += round_up(s->groups * job->a_size, LANES);
     for (isize i = 0; i < job->n_phases; i++) {
-        const NAME(correlation) *p = job->phases + i;
+        NAME(correlation) *p = job->phases + i;
+        NAME(make_tables)(p, (char *)scratch);
+        scratch += ceil_div(NAME(table_bytes)(p), (isize)sizeof(REAL));
         items += s->groups * ceil_div(p->panels, NAME(panels_per_item)(p)) * (p->shifted ? s->images : 1);
     }
-    job->packed = scratch;
-    scratch += s->groups * job->a_size;
     const double cost = 2.0 * s->images * s->groups * s->channels * s->filters * volume(s->kernel) * volume(s->out) / FLOPS_PER_NS;
     const int team = team_begin(n_threads, cost + 4.0 * items * sizeof(REAL));
 #pragma omp parallel num_threads(team) if (team > 1)
@@ -389,23 +420,38 @@ static void NAME(run_conv)(NAME(conv_job) *job, REAL *scratch, int n_threads) {
 
 static isize phase_count(const conv_shape *s) { return s->stride[0] * s->stride[1] * s->stride[2]; }
 
-static isize NAME(plan_phases)(const conv_shape *s, isize first, isize count, NAME(correlation) *phases) {
-    isize a_offset = 0, widest = 0;
+static void NAME(plan_phases)(const conv_shape *s, isize first, isize count, NAME(correlation) *phases) {
+    isize a_offset = 0;
     for (isize i = 0; i < count; i++) {
         NAME(plan_phase)(phases + i, s, first + i, a_offset);
         a_offset += phases[i].m * phases[i].k;
-        widest = max_size(widest, NAME(correlation_scratch)(phases + i));
     }
-    return widest;
+}
+
+/* Values of scratch of some correlations: tables of all, and what the widest asks of each thread. */
+static isize NAME(widest_scratch)(const NAME(correlation) *phases, isize count) {
+    isize widest = 0;
+    for (isize i = 0; i < count; i++) widest = max_size(widest, NAME(correlation_scratch)(phases + i));
+    return round_up(widest, LANES);
+}
+
+static isize NAME(phases_scratch)(const NAME(correlation) *phases, isize count, int n_threads) {
+    isize tables = 0;
+    for (isize i = 0; i < count; i++) tables += ceil_div(NAME(table_bytes)(phases + i), (isize)sizeof(REAL));
+    return tables + n_threads * NAME(widest_scratch)(phases, count);
 }
 
 /* Values of scratch for conv and conv_grad_x. */
 isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
-    NAME(correlation) plan;
-    NAME(plan_forward)(&plan, s);
-    isize widest = NAME(correlation_scratch)(&plan);
-    for (isize i = 0; i < phase_count(s); i++) widest = max_size(widest, NAME(plan_phases)(s, i, 1, &plan));
-    return s->groups * s->filters * s->channels * volume(s->kernel) + n_threads * round_up(widest, LANES) + LANES;
+    NAME(correlation) phases[MAX_PHASES];
+    NAME(plan_forward)(phases, s);
+    isize most = NAME(phases_scratch)(phases, 1, n_threads);
+    for (isize first = 0; first < phase_count(s); first += MAX_PHASES) {
+        const isize count = min_size(MAX_PHASES, phase_count(s) - first);
+        NAME(plan_phases)(s, first, count, phases);
+        most = max_size(most, NAME(phases_scratch)(phases, count, n_threads));
+    }
+    return round_up(s->groups * s->filters * s->channels * volume(s->kernel), LANES) + most;
 }
 
 /* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
@@ -413,7 +459,7 @@ void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const vo
     NAME(correlation) plan;
     NAME(plan_forward)(&plan, s);
     NAME(conv_job) job = {.shape = s, .phases = &plan, .n_phases = 1, .a_size = plan.m * plan.k, .src = x, .weight = weight, .bias = bias,
-                          .dst = out, .relu = relu, .transposed = 0, .thread_scratch = round_up(NAME(correlation_scratch)(&plan), LANES)};
+                          .dst = out, .relu = relu, .transposed = 0, .thread_scratch = NAME(widest_scratch)(&plan, 1)};
     NAME(run_conv)(&job, scratch, n_threads);
 }
 
@@ -422,9 +468,9 @@ void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight
     NAME(correlation) phases[MAX_PHASES];
     for (isize first = 0; first < phase_count(s); first += MAX_PHASES) {
         const isize count = min_size(MAX_PHASES, phase_count(s) - first);
-        const isize widest = NAME(plan_phases)(s, first, count, phases);
+        NAME(plan_phases)(s, first, count, phases);
         NAME(conv_job) job = {.shape = s, .phases = phases, .n_phases = count, .a_size = s->filters * s->channels * volume(s->kernel), .src = grad,
-                              .weight = weight, .dst = grad_x, .transposed = 1, .thread_scratch = round_up(widest, LANES)};
+                              .weight = weight, .dst = grad_x, .transposed = 1, .thread_scratch = NAME(widest_scratch)(phases, count)};
         NAME(run_conv)(&job, scratch, n_threads);
     }
 }

@@ -46,12 +46,6 @@ static NAME(weight_plan) NAME(plan_weight)(const conv_shape *s) {
     return p;
 }
 
-/* Values of scratch: the sums of all slices and groups, then per thread a padded image and a transposed gradient. */
-isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
-    const NAME(weight_plan) p = NAME(plan_weight)(s);
-    return p.slices * s->groups * p.sum_size + n_threads * p.thread_scratch + LANES;
-}
-
 /* Channels c0 .. c0 + count of an image with its padding. */
 static void NAME(pad_channels)(const NAME(weight_plan) *p, const conv_shape *s, const REAL *image, isize count, REAL *to) {
     for (isize c = 0; c < count; c++)
@@ -98,6 +92,12 @@ static void NAME(add_image)(const NAME(weight_plan) *p, const conv_shape *s, con
     }
 }
 
+/* Values of scratch: the sums of all slices and groups, then per thread a padded image and a transposed gradient. */
+static isize NAME(many_scratch)(const conv_shape *s, int n_threads) {
+    const NAME(weight_plan) p = NAME(plan_weight)(s);
+    return p.slices * s->groups * p.sum_size + n_threads * p.thread_scratch + LANES;
+}
+
 /* One item: the images of a slice against a block of channels of a group. */
 static void NAME(weight_item)(const NAME(weight_plan) *p, const conv_shape *s, isize item, const REAL *grad, const REAL *x, REAL *sums, REAL *scratch) {
     const isize block = item % p->blocks, group = item / p->blocks % s->groups, slice = item / p->blocks / s->groups;
@@ -128,11 +128,10 @@ static void NAME(join_slices)(const NAME(weight_plan) *p, const conv_shape *s, i
 }
 
 /* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in]. */
-void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
+static void NAME(many_grad_weight)(const conv_shape *s, const REAL *grad, const REAL *x, REAL *grad_weight, REAL *sums, int n_threads) {
     const NAME(weight_plan) p = NAME(plan_weight)(s);
     const isize items = p.slices * s->groups * p.blocks, chunk = 64, chunks = ceil_div(p.rows, chunk);
     const double cost = 2.0 * s->images * s->groups * s->channels * s->filters * p.taps * volume(s->out) / FLOPS_PER_NS;
-    REAL *sums = scratch;
     const int team = team_begin(n_threads, cost);
 #pragma omp parallel num_threads(team) if (team > 1)
     {

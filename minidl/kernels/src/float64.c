@@ -4,6 +4,7 @@
 #define PRECISION f64
 
 #include "conv.h"
+#include "conv_few.h"
 #include "conv_weight.h"
 #include "gemm.h"
 #include "pool.h"

@@ -13,14 +13,6 @@
 
 #include "simd.h"
 
-#if defined(__clang__) || __GNUC__ >= 12
-#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#elif REAL_BITS == 32
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (int __attribute__((vector_size(16)))){__VA_ARGS__})
-#else
-#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (long long __attribute__((vector_size(16)))){__VA_ARGS__})
-#endif
-
 typedef REAL NAME(quad) __attribute__((vector_size(16), aligned(sizeof(REAL)), may_alias));
 #define QUAD ((isize)(16 / sizeof(REAL))) /* side of the square that is transposed in registers */
 
@@ -30,16 +22,16 @@ INLINE void NAME(transpose_square)(REAL *to, isize to_row, const REAL *from, isi
 #if REAL_BITS == 32
     const quad a = *(const quad *)from, b = *(const quad *)(from + from_row);
     const quad c = *(const quad *)(from + 2 * from_row), d = *(const quad *)(from + 3 * from_row);
-    const quad ab_low = SHUFFLE(a, b, 0, 4, 1, 5), ab_high = SHUFFLE(a, b, 2, 6, 3, 7);
-    const quad cd_low = SHUFFLE(c, d, 0, 4, 1, 5), cd_high = SHUFFLE(c, d, 2, 6, 3, 7);
-    *(quad *)to = SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
-    *(quad *)(to + to_row) = SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
-    *(quad *)(to + 2 * to_row) = SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
-    *(quad *)(to + 3 * to_row) = SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
+    const quad ab_low = SHUFFLE(16, a, b, 0, 4, 1, 5), ab_high = SHUFFLE(16, a, b, 2, 6, 3, 7);
+    const quad cd_low = SHUFFLE(16, c, d, 0, 4, 1, 5), cd_high = SHUFFLE(16, c, d, 2, 6, 3, 7);
+    *(quad *)to = SHUFFLE(16, ab_low, cd_low, 0, 1, 4, 5);
+    *(quad *)(to + to_row) = SHUFFLE(16, ab_low, cd_low, 2, 3, 6, 7);
+    *(quad *)(to + 2 * to_row) = SHUFFLE(16, ab_high, cd_high, 0, 1, 4, 5);
+    *(quad *)(to + 3 * to_row) = SHUFFLE(16, ab_high, cd_high, 2, 3, 6, 7);
 #else
     const quad a = *(const quad *)from, b = *(const quad *)(from + from_row);
-    *(quad *)to = SHUFFLE(a, b, 0, 2);
-    *(quad *)(to + to_row) = SHUFFLE(a, b, 1, 3);
+    *(quad *)to = SHUFFLE(16, a, b, 0, 2);
+    *(quad *)(to + to_row) = SHUFFLE(16, a, b, 1, 3);
 #endif
 }
 

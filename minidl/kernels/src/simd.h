@@ -53,6 +53,28 @@ INLINE vec splat(REAL value) { return value - (vec){0}; }
 /* a where the mask (all ones or zeros per lane, as comparisons give it) is set, else b */
 INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 
+/* Lanes of two vectors of `bytes` bytes, chosen by number: those of b count on from those of a. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(bytes, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#elif REAL_BITS == 32
+#define SHUFFLE(bytes, a, b, ...) __builtin_shuffle(a, b, (int32_t __attribute__((vector_size(bytes)))){__VA_ARGS__})
+#else
+#define SHUFFLE(bytes, a, b, ...) __builtin_shuffle(a, b, (int64_t __attribute__((vector_size(bytes)))){__VA_ARGS__})
+#endif
+
+/* Every second value of two vectors that follow each other in memory. */
+INLINE vec evens(vec a, vec b) {
+#if VB / (REAL_BITS / 8) == 16
+    return SHUFFLE(VB, a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+#elif VB / (REAL_BITS / 8) == 8
+    return SHUFFLE(VB, a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+#elif VB / (REAL_BITS / 8) == 4
+    return SHUFFLE(VB, a, b, 0, 2, 4, 6);
+#else
+    return SHUFFLE(VB, a, b, 0, 2);
+#endif
+}
+
 INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
 INLINE isize max_size(isize a, isize b) { return a > b ? a : b; }
 INLINE isize ceil_div(isize a, isize b) { return (a + b - 1) / b; }
@@ -87,13 +109,31 @@ INLINE void zero_run(REAL *to, isize n) {
     if (i < n) store_part(to + i, zero, n - i);
 }
 
+/* The values p[i * step], i < n <= LANES, with zeros behind them; only these are read. */
+INLINE vec load_step(const REAL *p, isize step, isize n) {
+    if (step == 1) return n == LANES ? load(p) : load_part(p, n);
+    if (step == 2) {
+        const isize reach = 2 * n - 1;
+        const vec first = reach >= LANES ? load(p) : load_part(p, reach);
+        return reach > LANES ? evens(first, load_part(p + LANES, reach - LANES)) : evens(first, (vec){0});
+    }
+    REAL lane[VB / sizeof(REAL)] = {0};
+    for (isize i = 0; i < n; i++) lane[i] = p[i * step];
+    return load(lane);
+}
+
 /* A run of every step-th value. */
 INLINE void copy_strided(REAL *restrict to, const REAL *restrict from, isize n, isize step) {
-    if (step == 1) {
-        copy_run(to, from, n);
-        return;
-    }
-    for (isize i = 0; i < n; i++) to[i] = from[i * step];
+    if (step == 1) copy_run(to, from, n);
+    else if (step == 2)
+        for (isize i = 0; i < n; i += LANES) {
+            const isize count = min_size(LANES, n - i);
+            const vec v = load_step(from + 2 * i, 2, count);
+            if (count == LANES) store(to + i, v);
+            else store_part(to + i, v, count);
+        }
+    else
+        for (isize i = 0; i < n; i++) to[i] = from[i * step];
 }
 
 /* Sum of the lanes, in a fixed tree: halves onto halves. */

@@ -1,0 +1,31 @@
+"""What the ops over compiled kernels share: new arrays from the pool, operands as kernels take them, checks of dtypes."""
+
+import numpy as np
+
+from ..config import get_num_threads
+from ..errors import dtype_error
+from ..kernels import empty
+
+__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "has_kernel", "n_threads"]
+
+n_threads = get_num_threads
+ascontiguous = np.ascontiguousarray
+
+
+def empty_like(x):
+    """A C-contiguous pool array of the shape and dtype of ``x``."""
+    return empty(x.shape, x.dtype)
+
+
+def has_kernel(array):
+    """Say whether kernels compute in the array's dtype: float32 and float64."""
+    return array.dtype.kind == "f" and array.dtype.itemsize >= 4
+
+
+def expect_floats(op, **tensors):
+    """Raise DTypeError unless all the tensors (None left out) are of one dtype, float32 or float64."""
+    given = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    dtypes = {tensor.dtype for tensor in given.values()}
+    if len(dtypes) != 1 or not has_kernel(next(iter(given.values()))._array):
+        rule = f"{' and '.join(given)} must be of one dtype, float32 or float64"
+        raise dtype_error(op, rule, **{name: tensor.dtype for name, tensor in given.items()})

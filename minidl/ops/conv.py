@@ -1,0 +1,180 @@
+"""Convolution in one to three spatial dimensions, on the packed core.
+
+Letters: batch N, channels C, filters F, groups G; input D H W, kernel KD KH KW, output OD OH OW.
+
+What deep learning calls convolution is cross-correlation: the kernel is not flipped. Its three derivatives are of one
+family, each the gradient of another, which is why they can be differentiated as often as one likes:
+
+    Conv        out[n, f, o]    = sum over c, k of  weight[f, c, k] x[n, c, o stride - padding + k dilation]
+    ConvGradX   grad_x          = the same pairs (o, k), summed over f, k    for each input
+    ConvGradW   grad_weight     = the same pairs (n, o), summed              for each f, c, k
+"""
+
+from .. import kernels
+from ..errors import ArgumentError, shape_error, word
+from ..shapes import conv_sizes, numbers_for, same_padding
+from ..tape import Function
+from .arrays import ascontiguous, empty, expect_floats, n_threads
+from .channels import channel_sum
+from .padding import pad_zeros
+
+__all__ = ["conv1d", "conv2d", "conv3d"]
+
+
+class Conv(Function, arrays=True):
+    """x (N, C, *spatial), weight (F, C / G, *kernel), bias (F,) or None -> (N, F, *out); geometry = stride, padding, dilation, G."""
+
+    __slots__ = ("geometry", "shapes")
+
+    def forward(ctx, x, weight, bias, out_shape, geometry):
+        need_x, need_weight, _, _, _ = ctx.needs_input_grad
+        ctx.geometry, ctx.shapes = geometry, (x.shape, weight.shape)
+        ctx.save_for_backward(x if need_weight else None, weight if need_x else None)
+        out = empty(out_shape, x.dtype)
+        bias = None if bias is None else ascontiguous(bias)
+        kernels.conv(ascontiguous(x), ascontiguous(weight), bias, out, *geometry, False, n_threads())
+        return out
+
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        grad_x = None if weight is None else ConvGradX.apply(grad, weight, ctx.shapes[0], ctx.geometry)
+        grad_weight = None if x is None else ConvGradW.apply(grad, x, ctx.shapes[1], ctx.geometry)
+        return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None, None
+
+
+class ConvGradX(Function, arrays=True):
+    """grad (N, F, *out), weight (F, C / G, *kernel) -> (N, C, *spatial)."""
+
+    __slots__ = ("geometry", "shapes")
+
+    def forward(ctx, grad, weight, x_shape, geometry):
+        ctx.geometry, ctx.shapes = geometry, (grad.shape, weight.shape)
+        ctx.save_for_backward(grad, weight)
+        out = empty(x_shape, grad.dtype)
+        kernels.conv_grad_x(ascontiguous(grad), ascontiguous(weight), out, *geometry, n_threads())
+        return out
+
+    def backward(ctx, grad_x):
+        grad, weight = ctx.saved_tensors
+        need_grad, need_weight, _, _ = ctx.needs_input_grad
+        return (
+            Conv.apply(grad_x, weight, None, ctx.shapes[0], ctx.geometry) if need_grad else None,
+            ConvGradW.apply(grad, grad_x, ctx.shapes[1], ctx.geometry) if need_weight else None,
+            None,
+            None,
+        )
+
+
+class ConvGradW(Function, arrays=True):
+    """grad (N, F, *out), x (N, C, *spatial) -> (F, C / G, *kernel)."""
+
+    __slots__ = ("geometry", "shapes")
+
+    def forward(ctx, grad, x, weight_shape, geometry):
+        ctx.geometry, ctx.shapes = geometry, (grad.shape, x.shape)
+        ctx.save_for_backward(grad, x)
+        out = empty(weight_shape, grad.dtype)
+        kernels.conv_grad_weight(ascontiguous(grad), ascontiguous(x), out, *geometry, n_threads())
+        return out
+
+    def backward(ctx, grad_weight):
+        grad, x = ctx.saved_tensors
+        need_grad, need_x, _, _ = ctx.needs_input_grad
+        return (
+            Conv.apply(x, grad_weight, None, ctx.shapes[0], ctx.geometry) if need_grad else None,
+            ConvGradX.apply(grad, grad_weight, ctx.shapes[1], ctx.geometry) if need_x else None,
+            None,
+            None,
+        )
+
+
+def check_conv(op, n, input, weight, bias, groups):
+    """Raise unless ranks, channels, groups, bias and dtypes fit each other; `n` is the number of spatial dimensions."""
+    x, w = input._array.shape, weight._array.shape
+    if len(x) not in (n + 1, n + 2) or len(w) != n + 2:
+        raise shape_error(op, f"input must have {n + 2} dimensions (or {n + 1} without a batch) and weight {n + 2}", input=x, weight=w)
+    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+        raise ArgumentError(word(op, "groups must be an integer of at least 1", groups=groups))
+    if w[1] * groups != x[-n - 1]:
+        rule = "in_channels of weight times groups must equal channels of input"
+        raise shape_error(op, rule, input=x, weight=w, groups=groups)
+    if w[0] % groups:
+        raise shape_error(op, "filters of weight must be divisible by groups", weight=w, groups=groups)
+    if bias is not None and bias._array.shape != w[:1]:
+        raise shape_error(op, "bias must have one value per filter", weight=w, bias=bias._array.shape)
+    expect_floats(op, input=input, weight=weight, bias=bias)
+
+
+def conv_padding(op, padding, n, size, kernel, stride, dilation):
+    """(symmetric padding per dimension, further zeros behind each) for a number, a tuple, "same" or "valid"."""
+    if padding == "valid":
+        return (0,) * n, (0,) * n
+    if padding == "same":
+        sides = same_padding(size, kernel, stride, dilation)
+        return tuple(before for before, _ in sides), tuple(after - before for before, after in sides)
+    if isinstance(padding, str):
+        raise ArgumentError(word(op, 'padding must be a number, a tuple, "same" or "valid"', padding=padding))
+    return numbers_for(op, "padding", padding, n, least=0), (0,) * n
+
+
+def convolve(op, n, input, weight, bias, stride, padding, dilation, groups):
+    """The public functions below in `n` spatial dimensions."""
+    check_conv(op, n, input, weight, bias, groups)
+    stride, dilation = numbers_for(op, "stride", stride, n, least=1), numbers_for(op, "dilation", dilation, n, least=1)
+    kernel = weight._array.shape[2:]
+    padding, behind = conv_padding(op, padding, n, input._array.shape[-n:], kernel, stride, dilation)
+    x = input if input._array.ndim == n + 2 else input.reshape(1, *input.shape)  # (N, C, *spatial)
+    if any(behind):
+        x = pad_zeros(x, [(0, extra) for extra in behind])
+    out = conv_sizes(op, x._array.shape[2:], kernel, stride, padding, dilation)
+    shape = (x._array.shape[0], weight._array.shape[0], *out)
+    result = Conv.apply(x, weight, bias, shape, (stride, padding, dilation, groups))
+    return result if input._array.ndim == n + 2 else result.reshape(shape[1:])
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation along one spatial dimension, such as time; formula, options and errors as for `conv2d`.
+
+    input: (N, C, L) or (C, L); weight: (F, C / groups, K); bias: (F,) or None. Returns (N, F, OL) or (F, OL).
+
+    >>> import minidl
+    >>> x = minidl.tensor([[[1.0, 2.0, 4.0, 8.0]]])
+    >>> minidl.nn.functional.conv1d(x, minidl.tensor([[[-1.0, 1.0]]]))
+    tensor([[[1., 2., 4.]]])
+    """
+    return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation over height and width.
+
+        out[n, f, i, j] = bias[f] + sum over c, h, w of weight[f, c, h, w] x[n, c, i SH - PH + h DH, j SW - PW + w DW]
+        OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1          (Dumoulin & Visin 2016, arXiv 1603.07285, relationship 14)
+
+    input: (N, C, H, W) or (C, H, W); weight: (F, C / groups, KH, KW); bias: (F,) or None. Returns (N, F, OH, OW) or (F, OH, OW).
+    stride, padding, dilation: an integer or two; padding also "valid" (none) or "same" (OH = ceil(H / SH), for any stride).
+    groups: channels and filters are cut into so many independent convolutions.
+
+    Raises ShapeError where ranks, channels or groups do not fit or the output would be empty, ArgumentError for an option
+    outside its range, DTypeError unless all tensors are of one dtype, float32 or float64.
+
+    >>> import minidl
+    >>> x = minidl.arange(9.0).reshape(1, 1, 3, 3)
+    >>> minidl.nn.functional.conv2d(x, minidl.ones(1, 1, 2, 2))
+    tensor([[[[ 8., 12.],
+              [20., 24.]]]])
+    """
+    return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Cross-correlation over depth (or time), height and width; formula, options and errors as for `conv2d`.
+
+    input: (N, C, D, H, W) or (C, D, H, W); weight: (F, C / groups, KD, KH, KW); bias: (F,) or None.
+    Returns (N, F, OD, OH, OW) or (F, OD, OH, OW).
+
+    >>> import minidl
+    >>> minidl.nn.functional.conv3d(minidl.ones(1, 2, 3, 3, 3), minidl.ones(4, 2, 2, 2, 2)).shape
+    minidl.Size([1, 4, 2, 2, 2])
+    """
+    return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)

@@ -1,0 +1,102 @@
+"""Softmax and its logarithm along one dimension, on their kernels."""
+
+
+from .. import kernels
+from ..errors import dtype_error
+from ..tape import Function
+from .arrays import ascontiguous, empty, has_kernel, n_threads
+from .dims import one_dim
+from .exponential import exp
+from .reduce import sum as sum_over
+
+__all__ = ["log_softmax", "softmax", "softmin"]
+
+
+def by_rows(kernel, x, dim):
+    """Run a kernel over the rows of a matrix along dimension `dim` of x."""
+    moved = ascontiguous(x.swapaxes(dim, -1)) if x.ndim else x.reshape(1)  # (..., C)
+    out = empty(moved.shape, x.dtype)
+    cols = moved.shape[-1]
+    rows = moved.size // cols if cols else 0
+    kernel(moved.reshape(rows, cols), out.reshape(rows, cols), n_threads())
+    return out.swapaxes(dim, -1) if x.ndim else out.reshape(())
+
+
+class LogSoftmax(Function, arrays=True):
+    """x -> x - log(sum over dim of exp x)."""
+
+    __slots__ = ("dim",)
+
+    def forward(ctx, x, dim):
+        ctx.dim = dim
+        out = by_rows(kernels.log_softmax, x, dim)
+        ctx.save_for_backward(out)
+        return out
+
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return grad - exp(out) * sum_over(grad, ctx.dim, True), None
+
+
+class Softmax(Function, arrays=True):
+    """x -> exp x / (sum over dim of exp x)."""
+
+    __slots__ = ("dim",)
+
+    def forward(ctx, x, dim):
+        ctx.dim = dim
+        out = by_rows(kernels.softmax, x, dim)
+        ctx.save_for_backward(out)
+        return out
+
+    def backward(ctx, grad):
+        (out,) = ctx.saved_tensors
+        return out * (grad - sum_over(grad * out, ctx.dim, True)), None
+
+
+def prepared(op, input, dim, dtype):
+    """(input as floats, dim from 0 on), or the worded error."""
+    if dtype is not None:
+        input = input.to(dtype)
+    if not has_kernel(input._array):
+        raise dtype_error(op, "input must be float32 or float64 (dtype= converts)", input=input.dtype)
+    if dim is None:  # PyTorch's old rule, kept for code that relies on it
+        dim = 0 if input.ndim in (0, 1, 3) else 1
+    return input, one_dim(op, dim, input._array.ndim)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """Logarithm of the softmax along `dim`: x[c] - log(sum over j of exp(x[j])), computed without overflow.
+
+    input: (*). Returns (*). dtype converts first. Raises RangeError for a dim out of range, DTypeError unless floats come in.
+
+    >>> import minidl
+    >>> minidl.log_softmax(minidl.tensor([0.0, 0.0]), 0)
+    tensor([-0.6931, -0.6931])
+    """
+    input, dim = prepared("log_softmax", input, dim, dtype)
+    return LogSoftmax.apply(input, dim)
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """Shares that sum to 1 along `dim`: exp(x[c]) / (sum over j of exp(x[j])), computed without overflow.
+
+    input: (*). Returns (*). dtype converts first. Raises RangeError for a dim out of range, DTypeError unless floats come in.
+
+    >>> import minidl
+    >>> minidl.softmax(minidl.tensor([[1.0, 1.0], [1000.0, 1000.0]]), -1)
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
+    input, dim = prepared("softmax", input, dim, dtype)
+    return Softmax.apply(input, dim)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """Softmax of -x along `dim`; errors as for `softmax`.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softmin(minidl.tensor([2.0, 2.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
+    return softmax(-input, dim, dtype=dtype)

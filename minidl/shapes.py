@@ -1,0 +1,84 @@
+"""Pure-integer geometry: sizes of convolutions and poolings, padding. The only place where these formulas stand."""
+
+from __future__ import annotations
+
+from .errors import ArgumentError, DTypeError, ShapeError, word
+
+__all__ = ["conv_sizes", "numbers_for", "pool_sizes", "same_padding"]
+
+
+def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[int, ...]:
+    """`n` integers of at least `least` from one integer (repeated) or a sequence of n (or of 1).
+
+    >>> numbers_for("conv2d", "stride", 2, 2, least=1)
+    (2, 2)
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    try:
+        numbers = tuple(int(each.__index__()) for each in values)
+    except AttributeError:
+        raise DTypeError(word(op, f"{name} must be an integer or {n} integers", **{name: value})) from None
+    if len(numbers) not in (1, n):
+        raise ShapeError(word(op, f"{name} must be an integer or {n} integers", **{name: value}))
+    if min(numbers) < least:
+        raise ArgumentError(word(op, f"{name} must be at least {least}", **{name: value}))
+    return numbers * n if len(numbers) == 1 else numbers
+
+
+def conv_sizes(
+    op: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Output sizes floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 (Dumoulin & Visin 2016, relationship 14).
+
+    Raises ShapeError where the dilated kernel is larger than the padded input, so that there would be no output.
+
+    >>> conv_sizes("conv2d", (227, 227), (11, 11), (4, 4), (0, 0), (1, 1))
+    (55, 55)
+    """
+    out = []
+    for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
+        room = n + 2 * p - d * (k - 1) - 1
+        if room < 0 or k < 1:
+            rule = "the kernel, dilated, must not be larger than the padded input, and each of its sizes at least 1"
+            raise ShapeError(word(op, rule, input=size, kernel=kernel, padding=padding, dilation=dilation))
+        out.append(room // s + 1)
+    return tuple(out)
+
+
+def pool_sizes(
+    op: str,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    ceil_mode: bool = False,
+) -> tuple[int, ...]:
+    """Output sizes of a pooling: as a convolution's; with ceil_mode rounded up, but no window starts beyond the input and its left padding.
+
+    Raises ArgumentError for padding over half the kernel, ShapeError where there would be no output.
+
+    >>> pool_sizes("max_pool2d", (6, 6), (3, 3), (2, 2), (0, 0), (1, 1), ceil_mode=True)
+    (3, 3)
+    """
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise ArgumentError(word(op, "padding must be at most half of the kernel size", padding=padding, kernel_size=kernel))
+    out = list(conv_sizes(op, size, kernel, stride, padding, dilation))
+    if ceil_mode:
+        for i, (n, k, s, p, d) in enumerate(zip(size, kernel, stride, padding, dilation, strict=True)):
+            rounded_up = -(-(n + 2 * p - d * (k - 1) - 1) // s) + 1
+            out[i] = rounded_up if (rounded_up - 1) * s < n + p else rounded_up - 1
+    return tuple(out)
+
+
+def same_padding(size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(before, after) per axis so that the output has ceil(size / stride) values; the odd one goes behind, as in PyTorch.
+
+    >>> same_padding((28, 28), (5, 4), (1, 1), (1, 1))
+    [(2, 2), (1, 2)]
+    """
+    padding = []
+    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+        total = d * (k - 1) if s == 1 else max(0, (-(-n // s) - 1) * s + d * (k - 1) + 1 - n)
+        padding.append((total // 2, total - total // 2))
+    return padding
