@@ -7,7 +7,7 @@
 tensor([2., 4., 6.])
 """
 
-from importlib import import_module
+from importlib import import_module as _import_module
 
 from . import autograd, dtypes, errors, ops, random
 from .config import get_num_threads, set_num_threads, threads
@@ -31,7 +31,7 @@ _LATER = ("cli", "data", "io", "models", "nn", "optim", "train", "utils")  # imp
 
 def __getattr__(name):
     if name in _LATER:
-        return import_module(f".{name}", __name__)
+        return _import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

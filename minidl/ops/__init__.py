@@ -4,11 +4,13 @@ from .arithmetic import *
 from .compare import *
 from .conv import *
 from .cross_entropy import *
+from .einsum import *
 from .exponential import *
 from .extrema import *
 from .indexing import *
 from .join import *
 from .matmul import *
+from .ordering import *
 from .pool import *
 from .promotion import *
 from .reduce import *
@@ -17,4 +19,5 @@ from .relu import *
 from .selection import *
 from .shape import *
 from .softmax import *
+from .statistics import *
 from .trigonometric import *

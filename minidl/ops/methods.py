@@ -14,8 +14,9 @@ from .conversions import CONVERSIONS
 from .matmul import matmul
 
 # Functions that become methods of the same name. Left out are those that take several tensors, or none.
-_FAMILIES = "arithmetic compare exponential extrema indexing matmul reduce relu selection shape softmax trigonometric".split()
-_NOT_METHODS = {"where", "linear", "broadcast_shapes", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d", "rsub"}
+_FAMILIES = """arithmetic compare exponential extrema indexing matmul ordering reduce relu selection shape softmax statistics
+    trigonometric""".split()
+_NOT_METHODS = {"where", "linear", "broadcast_shapes", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d", "rsub", "cdist"}
 _FROM_JOIN = ("chunk", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "split", "tensor_split", "tile", "unbind")
 
 _IN_PLACE = """abs absolute acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clamp clip copysign cos cosh cumprod cumsum
