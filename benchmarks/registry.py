@@ -28,11 +28,14 @@ class Row:
     same: bool = True
 
 
+FAMILIES = ("foundation", "ground", "convolution", "recurrent")
 ROWS: dict[str, Row] = {}
 
 
 def add(row: Row) -> None:
-    """Enter a row; names are unique."""
+    """Enter a row; names are unique, families known."""
+    if row.family not in FAMILIES:
+        raise ValueError(f"benchmarks: the family of a row must be one of {', '.join(FAMILIES)}, got {row.family!r}")
     if row.name in ROWS:
         raise ValueError(f"benchmarks: there are two rows named {row.name!r}")
     ROWS[row.name] = row
@@ -49,7 +52,8 @@ def row(name: str, family: str, target: float, cost: Cost = (), same: bool = Tru
 
 
 def select(pattern: str = "") -> list[Row]:
-    """The rows whose family or name the regular expression finds, in the order of the table."""
+    """The rows whose family or name the regular expression finds, family by family."""
     from . import rows  # noqa: F401  entering the rows is what this import is for
 
-    return [r for r in ROWS.values() if re.search(pattern, f"{r.family}: {r.name}")]
+    found = [r for r in ROWS.values() if re.search(pattern, f"{r.family}: {r.name}")]
+    return sorted(found, key=lambda r: FAMILIES.index(r.family))
