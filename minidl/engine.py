@@ -18,6 +18,7 @@ from .tensor import Tensor, wrap
 _ndarray = np.ndarray
 
 
+@np.errstate(all="ignore")
 def walk(edges, grads, keep, graph, goal=None):
     """Send ``grads`` along ``edges`` and on through the graph; return the gradient of each leaf (or target) reached.
 

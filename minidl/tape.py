@@ -106,7 +106,7 @@ def _apply_to_two(cls, forward):
     Such a class has ``promote(op, a, b)``, which returns operands of one dtype or None where they fit as they are, and a slot
     ``shapes``, set to the shapes the gradients must be summed to, or to None where nothing was broadcast.
     """
-    op, promote = cls.__name__.lower(), cls.promote
+    op, promote = getattr(cls, "op", cls.__name__.lower()), cls.promote
 
     def apply(a, b):
         edge_a = edge_b = None

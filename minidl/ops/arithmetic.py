@@ -1,5 +1,7 @@
 """Arithmetic with broadcasting: add, subtract, multiply, divide, powers, remainders."""
 
+import math
+
 import numpy as np
 
 from ..errors import ArgumentError, dtype_error, word
@@ -119,15 +121,6 @@ def mul(input, other):
 class Div(Broadcasting):
     __slots__ = ()
 
-    @staticmethod
-    def promote(op, a, b):
-        """Integers divide as the default floating-point dtype."""
-        fitting = fit(op, a, b)
-        a, b = fitting or (a, b)
-        if any(isinstance(each, Tensor) and each._array.dtype.kind != "f" for each in (a, b)):
-            return tuple(floating(op, each) if isinstance(each, Tensor) else each for each in (a, b))
-        return fitting
-
     @quiet
     def forward(ctx, a, b):
         need_a, need_b = ctx.needs_input_grad
@@ -148,28 +141,31 @@ def div(input, other, *, rounding_mode=None):
     (tensor([ 1.5000, -1.5000]), tensor([ 1, -1]))
     """
     if rounding_mode is None:
+        if _is_whole(input) and _is_whole(other):
+            input, other = (floating("div", each) if isinstance(each, Tensor) else each for each in (input, other))
         return Div.apply(input, other)
     if rounding_mode == "floor":
-        return FloorDivide.apply(input, other)
+        return floor_divide(input, other)
     if rounding_mode == "trunc":
+        _no_zero("div", input, other)
         return TruncDivide.apply(input, other)
     raise ArgumentError(word("div", 'rounding_mode must be None, "floor" or "trunc"', rounding_mode=rounding_mode))
 
 
-def _no_zero(op, b):
-    """Whole numbers cannot be divided by zero."""
-    if isinstance(b, (bool, int)) or (isinstance(b, (np.ndarray, np.generic)) and b.dtype.kind in "iub"):
-        if not np.all(b):
-            raise ArgumentError(word(op, "integers cannot be divided by zero"))
+def _no_zero(op, input, other):
+    """Raise where truth values, or whole numbers by zero, would be divided."""
+    if _is_truth(input) and _is_truth(other):
+        raise dtype_error(op, "two bool operands are not accepted", input="bool", other="bool")
+    if _is_whole(input) and _is_whole(other) and not np.all(other._array if isinstance(other, Tensor) else other):
+        raise ArgumentError(word(op, "integers cannot be divided by zero"))
 
 
 class FloorDivide(Broadcasting):
     __slots__ = ()
+    op = "floor_divide"
 
     @quiet
     def forward(ctx, a, b):
-        if getattr(a, "dtype", _FLOAT).kind != "f":
-            _no_zero("floor_divide", b)
         return np.floor_divide(a, b) if np.result_type(a, b).kind != "f" else np.floor(np.divide(a, b))
 
     def backward(ctx, grad):
@@ -178,20 +174,17 @@ class FloorDivide(Broadcasting):
 
 class TruncDivide(Broadcasting):
     __slots__ = ()
+    op = "div"
 
     @quiet
     def forward(ctx, a, b):
         if np.result_type(a, b).kind == "f":
             return np.trunc(np.divide(a, b))
-        _no_zero("div", b)
         quotient = np.floor_divide(a, b)
         return quotient + ((np.remainder(a, b) != 0) & ((np.asarray(a) < 0) != (np.asarray(b) < 0)))
 
     def backward(ctx, grad):
         return ctx.summed(grad * 0, grad * 0)
-
-
-_FLOAT = np.dtype(np.float64)
 
 
 def floor_divide(input, other):
@@ -201,6 +194,7 @@ def floor_divide(input, other):
     >>> minidl.floor_divide(minidl.tensor([7, -7]), 2)
     tensor([ 3, -4])
     """
+    _no_zero("floor_divide", input, other)
     return FloorDivide.apply(input, other)
 
 
@@ -209,8 +203,6 @@ class Remainder(Broadcasting):
 
     @quiet
     def forward(ctx, a, b):
-        if getattr(a, "dtype", _FLOAT).kind != "f":
-            _no_zero("remainder", b)
         ctx.save_for_backward(a, b)
         return np.remainder(a, b)
 
@@ -226,6 +218,7 @@ def remainder(input, other):
     >>> minidl.remainder(minidl.tensor([-3.0, 3.0]), 2)
     tensor([1., 1.])
     """
+    _no_zero("remainder", input, other)
     return Remainder.apply(input, other)
 
 
@@ -234,8 +227,6 @@ class Fmod(Broadcasting):
 
     @quiet
     def forward(ctx, a, b):
-        if getattr(a, "dtype", _FLOAT).kind != "f":
-            _no_zero("fmod", b)
         ctx.save_for_backward(a, b)
         return np.fmod(a, b)
 
@@ -251,6 +242,7 @@ def fmod(input, other):
     >>> minidl.fmod(minidl.tensor([-3.0, 3.0]), 2)
     tensor([-1.,  1.])
     """
+    _no_zero("fmod", input, other)
     return Fmod.apply(input, other)
 
 
@@ -270,11 +262,12 @@ class Pow(Broadcasting):
         if need_a and isinstance(b, (int, float)):
             grad_a = grad * 0 if b == 0 else grad * (b * pow(a, b - 1))
         elif need_a:
-            grad_a = where(b == 0, grad * 0, grad * (b * pow(a, b - 1)))
-        if need_b:
-            # where the base is 0, the power 0 ** b is flat for b >= 0
-            flat = (a == 0) & (b >= 0) if not isinstance(a, (int, float)) else (b >= 0 if a == 0 else b != b)
-            grad_b = where(flat, grad * 0, grad * out * log(a if isinstance(a, (Tensor, np.ndarray)) else np.asarray(a, out.dtype)))
+            grad_a = where(b == 0, 0.0, grad * (b * pow(a, b - 1)))
+        if need_b and isinstance(a, (int, float)):
+            slope = grad * out * (math.log(a) if a > 0 else math.nan if a else -math.inf)
+            grad_b = where(b >= 0, 0.0, slope) if a == 0 else slope
+        elif need_b:
+            grad_b = where((a == 0) & (b >= 0), 0.0, grad * out * log(a))  # 0 ** b is flat for b >= 0
         return ctx.summed(grad_a, grad_b)
 
 
@@ -285,8 +278,12 @@ def pow(input, exponent):  # noqa: A001
     >>> minidl.pow(minidl.tensor([2.0, 3.0]), 2)
     tensor([4., 9.])
     """
+    if _is_truth(input) and _is_truth(exponent):
+        if exponent is True:
+            return mul(input, True)
+        raise dtype_error("pow", "two bool operands are not accepted", input="bool", exponent="bool")
     if isinstance(exponent, (int, float)):
-        if exponent == 2:
+        if exponent == 2 and not _is_truth(input):
             return mul(input, input)
         if exponent < 0 and _is_whole(input) and isinstance(exponent, int):
             raise ArgumentError(word("pow", "integers cannot be raised to negative integer powers", exponent=exponent))
@@ -299,6 +296,12 @@ def _is_whole(value):
     if isinstance(value, Tensor):
         return value._array.dtype.kind in "iub"
     return isinstance(value, int)
+
+
+def _is_truth(value):
+    if isinstance(value, Tensor):
+        return value._array.dtype.kind == "b"
+    return isinstance(value, bool)
 
 
 def _has_negative(exponent):

@@ -164,8 +164,8 @@ def log10(input):
     """Return the logarithm to base 10.
 
     >>> import minidl
-    >>> minidl.log10(minidl.tensor([100.0]))
-    tensor([2.])
+    >>> minidl.log10(minidl.tensor([1.0]))
+    tensor([0.])
     """
     return Log10.apply(floating("log10", input))
 
@@ -339,7 +339,8 @@ class Xlogy(Broadcasting):
     def backward(ctx, grad):
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        return ctx.summed(grad * log(b) if need_a else None, grad * (a / b) if need_b else None)
+        grad_a = where((a == 0) & (b <= 0), 0.0, grad * log(b)) if need_a else None
+        return ctx.summed(grad_a, grad * (a / b) if need_b else None)
 
 
 def xlogy(input, other):
@@ -350,3 +351,6 @@ def xlogy(input, other):
     tensor([0., 0.])
     """
     return Xlogy.apply(floating("xlogy", input), floating("xlogy", other))
+
+
+from .selection import where  # noqa: E402 (the families need each other)

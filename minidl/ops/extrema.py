@@ -8,6 +8,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..errors import dtype_error
 from ..tape import Function
 from ..tensor import Tensor, wrap
 from .dims import one_dim, several_dims
@@ -25,13 +26,13 @@ cummin_result = namedtuple("cummin", ["values", "indices"])
 
 
 class Extremum(Function, arrays=True):
-    """The largest (or smallest) element over axes; ties share the gradient."""
+    """One element chosen over axes: ``choose`` is ``np.maximum.reduce`` or the like. Equal ones share the gradient."""
 
     __slots__ = ("layout",)
 
-    def forward(ctx, x, ufunc, axes, keepdim):
+    def forward(ctx, x, choose, axes, keepdim):
         ctx.layout = x.shape, axes, keepdim
-        out = ufunc.reduce(x, axes, None, None, keepdim)
+        out = choose(x, axes, None, None, keepdim)
         ctx.save_for_backward(x, out)
         return out
 
@@ -40,20 +41,16 @@ class Extremum(Function, arrays=True):
         _, axes, _ = ctx.layout
         chosen = x == spread(out, *ctx.layout)
         mask = chosen._array if isinstance(chosen, Tensor) else chosen
-        ties = np.asarray(np.add.reduce(mask, axes, np.int64, None, True), dtype=mask_dtype(x))
+        ties = np.asarray(np.add.reduce(mask, axes, np.int64, None, True), (x._array if isinstance(x, Tensor) else x).dtype)
         share = spread(grad, *ctx.layout) / (wrap(ties) if isinstance(x, Tensor) else ties)
         return where(chosen, share, 0.0)
 
 
-def mask_dtype(x):
-    return x._array.dtype if isinstance(x, Tensor) else x.dtype
-
-
-def _extremum(op, ufunc, input, dim, keepdim):
+def _extremum(op, choose, input, dim, keepdim):
     shape = tensor_only(op, input).shape
     axes = several_dims(op, dim, len(shape))
     need_elements(op, shape, axes)
-    return Extremum.apply(input, ufunc, axes, keepdim)
+    return Extremum.apply(input, choose, axes, keepdim)
 
 
 def amax(input, dim=(), keepdim=False):
@@ -63,7 +60,7 @@ def amax(input, dim=(), keepdim=False):
     >>> minidl.amax(minidl.tensor([[1.0, 5.0], [7.0, 2.0]]), 1)
     tensor([5., 7.])
     """
-    return _extremum("amax", np.maximum, input, dim, keepdim)
+    return _extremum("amax", np.maximum.reduce, input, dim, keepdim)
 
 
 def amin(input, dim=(), keepdim=False):
@@ -73,7 +70,7 @@ def amin(input, dim=(), keepdim=False):
     >>> minidl.amin(minidl.tensor([[1.0, 5.0], [7.0, 2.0]]), 1)
     tensor([1., 2.])
     """
-    return _extremum("amin", np.minimum, input, dim, keepdim)
+    return _extremum("amin", np.minimum.reduce, input, dim, keepdim)
 
 
 def aminmax(input, *, dim=None, keepdim=False):
@@ -89,6 +86,8 @@ def aminmax(input, *, dim=None, keepdim=False):
 
 def _argument(op, find, input, dim, keepdim):
     array = tensor_only(op, input)._array
+    if array.dtype.kind == "b":
+        raise dtype_error(op, "bool tensors are not accepted", input=input.dtype)
     if dim is None:
         need_elements(op, (array.size,), (0,))
         out = np.asarray(find(array))

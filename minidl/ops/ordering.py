@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, RangeError, word
 from ..tensor import Tensor, wrap
 from .dims import one_dim
+from .extrema import Extremum
 from .promotion import float_only, tensor_only
 from .reduce import need_elements
 
@@ -123,12 +124,19 @@ def median(input, dim=None, keepdim=False):
     if dim is None:
         flat = input.reshape(-1)
         need_elements("median", flat._array.shape, (0,))
-        return _median_along(flat, 0, False).values
+        return Extremum.apply(flat, _choose_median, (0,), False)
     axis = one_dim("median", dim, array.ndim)
     if array.ndim == 0:
         return median_result(input.clone(), wrap(np.zeros((), np.int64)))
     need_elements("median", array.shape, (axis,))
     return _median_along(input, axis, keepdim)
+
+
+def _choose_median(array, axes, dtype, out, keepdim):
+    """Return the lower median of a vector, NaN if there is one."""
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        return array.dtype.type(np.nan)
+    return np.sort(array)[(array.size - 1) // 2]
 
 
 def _median_along(input, axis, keepdim):

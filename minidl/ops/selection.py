@@ -242,7 +242,14 @@ def abs(input):  # noqa: A001
     >>> minidl.abs(minidl.tensor([-1.5, 2.0]))
     tensor([1.5000, 2.0000])
     """
-    return Abs.apply(tensor_only("abs", input))
+    return Abs.apply(_numbers("abs", input))
+
+
+def _numbers(op, input):
+    """Raise unless ``input`` is a tensor of numbers."""
+    if isinstance(tensor_only(op, input), Tensor) and input._array.dtype.kind == "b":
+        raise dtype_error(op, "bool tensors are not accepted", input=input.dtype)
+    return input
 
 
 class Sign(Function, arrays=True):
@@ -286,7 +293,7 @@ def floor(input):
     >>> minidl.floor(minidl.tensor([-1.5, 1.5]))
     tensor([-2.,  1.])
     """
-    return Step.apply(tensor_only("floor", input), np.floor)
+    return Step.apply(_numbers("floor", input), np.floor)
 
 
 def ceil(input):
@@ -296,7 +303,7 @@ def ceil(input):
     >>> minidl.ceil(minidl.tensor([-1.5, 1.5]))
     tensor([-1.,  2.])
     """
-    return Step.apply(tensor_only("ceil", input), np.ceil)
+    return Step.apply(_numbers("ceil", input), np.ceil)
 
 
 def trunc(input):
@@ -306,7 +313,7 @@ def trunc(input):
     >>> minidl.trunc(minidl.tensor([-1.5, 1.5]))
     tensor([-1.,  1.])
     """
-    return Step.apply(tensor_only("trunc", input), np.trunc)
+    return Step.apply(_numbers("trunc", input), np.trunc)
 
 
 def round(input, *, decimals=0):  # noqa: A001
@@ -316,7 +323,7 @@ def round(input, *, decimals=0):  # noqa: A001
     >>> minidl.round(minidl.tensor([0.5, 1.5, 2.4]))
     tensor([0., 2., 2.])
     """
-    return Step.apply(tensor_only("round", input), lambda x: np.round(x, decimals))
+    return Step.apply(_numbers("round", input), lambda x: np.round(x, decimals))
 
 
 def frac(input):
