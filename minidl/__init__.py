@@ -16,15 +16,19 @@ from .creation import *
 from .devices import *
 from .dtypes import *
 from .errors import *
-from .kernels import empty_cache, memory_stats, reset_peak_memory_stats
+from .kernels import empty_cache, memory_stats, reset_peak_memory_stats, set_memory_cache_limit
 from .modes import *
 from .ops import *
 from .ops import methods as _methods
+from .pools import register_if_imported as _register_if_imported
+from .pools import register_threadpoolctl
 from .printing import set_printoptions
 from .random import *
 from .tensor import *
 
 __version__ = "0.1.0"
+
+_register_if_imported()
 
 _LATER = ("cli", "data", "io", "models", "nn", "optim", "train", "utils")  # imported when first used: they take time
 

@@ -6,7 +6,6 @@ The default count is min(OMP_NUM_THREADS, CPU affinity, cgroup quota rounded dow
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from .errors import ArgumentError
 
@@ -90,7 +89,6 @@ def thread_limits() -> dict[str, int]:
 
 
 _count = 0
-_on_change: list[Callable[[int], None]] = []
 
 
 def get_num_threads() -> int:
@@ -122,8 +120,12 @@ def set_num_threads(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 1024:
         raise ArgumentError(f"set_num_threads: n must be an integer from 1 to 1024, got {n!r}")
     _count = n
-    for callback in _on_change:
-        callback(n)
+
+
+def serial_in_child() -> None:
+    """After a fork: the child uses one thread until `set_num_threads` says otherwise, since its siblings have the cores."""
+    global _count
+    _count = 1
 
 
 class threads:

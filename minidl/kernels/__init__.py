@@ -10,7 +10,8 @@ import importlib
 import importlib.util
 import os
 
-from . import machine
+from .waiting import machine  # isort: skip  (before everything that loads OpenMP)
+from ..config import serial_in_child
 from .choice import choose_level
 from .memory import empty, empty_cache, memory_stats, reset_peak_memory_stats, set_memory_cache_limit
 
@@ -84,5 +85,5 @@ def info() -> dict[str, object]:
 
 
 if hasattr(os, "register_at_fork"):
-    # libgomp's threads do not live on in a forked child, where its first region would wait for them for ever
-    os.register_at_fork(before=machine.pause_threads)
+    # the threads of OpenMP do not live on in a forked child, where its first region would wait for them for ever
+    os.register_at_fork(before=machine.pause_threads, after_in_child=serial_in_child)

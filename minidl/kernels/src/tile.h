@@ -19,7 +19,7 @@
  *   B_OFFSETS  b[b_row[k] + j]                             a shifted image per tap of a filter
  *
  * n_blocks > 1 sums several (A, B) pairs, a_block and b_block apart, into the same tile (batch reduce).
- * add == 0 never reads C. Whole vectors are stored: at an edge the caller passes a buffer as C. */
+ * add == 0 never reads C; add == 1 fetches it during the sum and adds it behind. Whole vectors are stored: at an edge the caller passes a buffer as C. */
 #ifndef MINIDL_TILE_H
 #define MINIDL_TILE_H
 
@@ -55,7 +55,10 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < vecs; j++) acc[i][j] = job->add ? load(c + i * ldc + j * LANES) : (vec){0};
+        for (int j = 0; j < vecs; j++) {
+            acc[i][j] = (vec){0};
+            if (job->add) __builtin_prefetch(c + i * ldc + j * LANES, 1);
+        }
 
     for (isize block = 0; block < job->n_blocks; block++) {
         const REAL *a = job->a + block * job->a_block, *b = job->b + block * job->b_block;
@@ -84,7 +87,10 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < vecs; j++) store(c + i * ldc + j * LANES, acc[i][j]);
+        for (int j = 0; j < vecs; j++) {
+            REAL *to = c + i * ldc + j * LANES;
+            store(to, job->add ? load(to) + acc[i][j] : acc[i][j]);
+        }
 }
 
 /* One function per size: tile_<kind>_<rows>x<vecs>, reached as tiles_<kind>[vecs - 1][rows - 1]. */

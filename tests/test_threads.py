@@ -1,0 +1,122 @@
+"""Thread counts from limits and quotas, and training that has the same bits for any number of threads."""
+
+import hashlib
+import threading
+
+import numpy as np
+import pytest
+from processes import run_python
+
+import minidl
+from minidl import config, nn
+from minidl.errors import ArgumentError
+
+
+def cgroup(tmp_path, version, path, quota):
+    """A folder of cgroup files and the process file that names `path` in it."""
+    root, process = tmp_path / "cgroup", tmp_path / "process"
+    folder = (root if version == 2 else root / "cpu,cpuacct") / path.strip("/")
+    folder.mkdir(parents=True)
+    if version == 2:
+        process.write_text(f"0::{path}\n")
+        (folder / "cpu.max").write_text(f"{quota}\n")
+    else:
+        process.write_text(f"4:memory:/other\n3:cpu,cpuacct:{path}\n")
+        limit, period = quota.split()
+        (folder / "cpu.cfs_quota_us").write_text(limit)
+        (folder / "cpu.cfs_period_us").write_text(period)
+    return str(root), str(process)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("quota", "expected"), [("100000 100000", 1.0), ("250000 100000", 2.5), ("50000 100000", 0.5)])
+def test_quota_of_a_cgroup_is_found(tmp_path, version, quota, expected):
+    assert config.cgroup_quota(*cgroup(tmp_path, version, "/a/b", quota)) == expected
+
+
+def test_no_quota_is_no_limit(tmp_path):
+    assert config.cgroup_quota(*cgroup(tmp_path, 2, "/a", "max 100000")) is None
+    assert config.cgroup_quota(str(tmp_path / "missing"), str(tmp_path / "missing")) is None
+
+
+def test_the_smallest_quota_on_the_way_up_counts(tmp_path):
+    root, process = cgroup(tmp_path, 2, "/a/b", "800000 100000")
+    (tmp_path / "cgroup" / "a" / "cpu.max").write_text("300000 100000")
+    assert config.cgroup_quota(root, process) == 3.0
+
+
+def test_a_quota_below_one_processor_gives_one_thread(monkeypatch):
+    monkeypatch.setattr(config, "cgroup_quota", lambda: 0.5)
+    assert config.thread_limits()["cgroup quota"] == 1
+
+
+def test_environment_bounds_the_default():
+    code = "import minidl; print(minidl.get_num_threads())"
+    assert run_python(code, OMP_NUM_THREADS="1").strip() == "1"
+    assert int(run_python(code, OMP_NUM_THREADS="999")) <= min(v for k, v in config.thread_limits().items() if k != "OMP_NUM_THREADS")
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, "2", 100000])
+def test_bad_counts_are_refused(n):
+    with pytest.raises(ArgumentError, match="set_num_threads: n must be an integer from 1 to 1024, got"):
+        minidl.set_num_threads(n)
+
+
+def test_context_restores_the_count():
+    before = minidl.get_num_threads()
+    with pytest.raises(KeyError), minidl.threads(3):
+        assert minidl.get_num_threads() == 3
+        raise KeyError
+    assert minidl.get_num_threads() == before
+
+
+def trained_bits(n_threads, steps, dtype=minidl.float32):
+    """Digest of the weights of a small convolutional network after some steps."""
+    minidl.manual_seed(3)
+    with minidl.threads(n_threads):
+        model = nn.Sequential(
+            nn.Conv2d(3, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 20, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(500, 40),
+            nn.ReLU(), nn.Linear(40, 10),
+        ).to(dtype)  # fmt: skip
+        optimizer = minidl.optim.Adam(model.parameters(), lr=1e-3)
+        x, y = minidl.randn(33, 3, 24, 24, dtype=dtype), minidl.randint(0, 10, (33,))
+        for _ in range(steps):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    return hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
+
+
+@pytest.mark.parametrize("dtype", [minidl.float32, minidl.float64])
+def test_training_has_the_same_bits_for_any_number_of_threads(dtype):
+    alone = trained_bits(1, 20, dtype)
+    assert {trained_bits(n, 20, dtype) for n in (1, 2, 3, 4, 7, 16)} == {alone}
+
+
+def test_python_threads_get_the_bits_of_one():
+    expected, found = trained_bits_of_product(0), []
+    workers = [threading.Thread(target=lambda: found.append(trained_bits_of_product(0))) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert found == [expected] * 4
+
+
+def trained_bits_of_product(seed):
+    rng = np.random.default_rng(seed)
+    a, b = (minidl.from_numpy(rng.standard_normal((300, 300)).astype(np.float32)) for _ in range(2))
+    for _ in range(30):
+        a = (a @ b) / 20
+    return hashlib.sha256(a.numpy().tobytes()).hexdigest()
+
+
+def test_threadpoolctl_sees_and_bounds_the_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    minidl.register_threadpoolctl()
+    before = minidl.get_num_threads()
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "minidl"]
+    assert [pool["num_threads"] for pool in pools] == [before]
+    with threadpoolctl.threadpool_limits(1):
+        assert minidl.get_num_threads() == 1
+    assert minidl.get_num_threads() == before
