@@ -266,6 +266,54 @@ def test_an_interrupted_epoch_goes_on_where_it_was(workers, taken):
     assert flat(resumed) == expected[1]
 
 
+def affine_loader(workers=0):
+    images = minidl.from_numpy(np.random.default_rng(0).random((24, 1, 6, 6), dtype=np.float32))
+    moving = data.RandomAffine(TensorDataset(images, minidl.arange(24)), degrees=20, translate=1, scale=0.1)
+    return DataLoader(moving, 5, shuffle=True, generator=minidl.Generator().manual_seed(2), num_workers=workers)
+
+
+def test_augmented_images_depend_on_the_seed_and_not_on_the_workers():
+    epochs = [[[x.tolist() for x, _ in loader] for _ in range(2)] for loader in map(affine_loader, (0, 1, 4))]
+    assert epochs[0] == epochs[1] == epochs[2]
+    assert epochs[0][0] != epochs[0][1]
+
+
+def test_augmented_images_are_the_same_after_resuming():
+    expected = [x.tolist() for x, _ in affine_loader()]
+    broken, resumed = affine_loader(), affine_loader()
+    batches = iter(broken)
+    begun = [next(batches)[0].tolist() for _ in range(3)]
+    resumed.load_state_dict(broken.state_dict())
+    assert begun + [x.tolist() for x, _ in resumed] == expected
+
+
+def test_affine_movements():
+    image = np.zeros((1, 2, 5, 7))
+    image[0, :, 2, 3] = 1
+    random = np.random.default_rng(0)
+    np.testing.assert_allclose(data.random_affine(image, random), image, atol=1e-12)
+    turned = data.random_affine(image, random, degrees=180)
+    np.testing.assert_allclose(turned[0, 0, 2, 3], 1)  # the centre stays
+    moved = data.random_affine(np.repeat(image, 50, axis=0), random, translate=1)
+    np.testing.assert_allclose(moved.sum(axis=(1, 2, 3)), 2)  # linear interpolation keeps the mass inside
+    assert (data.random_affine(np.ones((3, 1, 4, 4)), random, translate=50) == 0).any()
+
+    class Fixed:
+        def __init__(self, *values):
+            self.values = list(values)
+
+        def uniform(self, low, high, shape):
+            return np.full(shape, self.values.pop(0))
+
+    right = data.random_affine(image, Fixed(90.0, 0.0, 0.0), degrees=90)
+    np.testing.assert_allclose(right[0, 0, 2, 3], 1)
+    corner = np.zeros((1, 1, 3, 3))
+    corner[0, 0, 0, 1] = 1
+    np.testing.assert_allclose(data.random_affine(corner, Fixed(90.0, 0.0, 0.0), degrees=90)[0, 0].sum(), 1)
+    shifted = data.random_affine(corner, Fixed(0.0, 0.0, 1.0), translate=1)
+    assert shifted[0, 0, 1, 2] == 1
+
+
 def test_a_finished_epoch_is_not_resumed():
     loader = DataLoader(range(4), 2)
     list(loader)

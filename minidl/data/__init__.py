@@ -1,5 +1,6 @@
 """Datasets, samplers, collating and the loader that puts them together. Also known as `minidl.utils.data`."""
 
+from .augment import RandomAffine, random_affine
 from .collate import default_collate
 from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split, stratified_split
 from .digits import load_digits
@@ -13,6 +14,7 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .seeds import batch_generator
 
 __all__ = [
     "BatchSampler",
@@ -20,6 +22,7 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "IterableDataset",
+    "RandomAffine",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
@@ -27,8 +30,10 @@ __all__ = [
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "batch_generator",
     "default_collate",
     "load_digits",
+    "random_affine",
     "random_split",
     "resize_images",
     "stratified_split",

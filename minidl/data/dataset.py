@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class TensorDataset(Dataset):
     (tensor([0., 0.]), tensor(8))
     """
 
-    def __init__(self, *tensors: Tensor):
+    def __init__(self, *tensors: Any):
         shapes = tuple(tuple(tensor.shape) for tensor in tensors)
         if not shapes or any(not shape or shape[0] != shapes[0][0] for shape in shapes):
             raise ShapeError(f"TensorDataset: tensors must have the same length of the first axis, got shapes {shapes}")
@@ -109,8 +109,6 @@ class Subset(Dataset):
     def __init__(self, dataset: Any, indices: Sequence[int]):
         self.dataset = dataset
         self.indices = indices
-        if hasattr(dataset, "fetch_batch"):
-            self.fetch_batch = self._fetch_batch
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -120,8 +118,11 @@ class Subset(Dataset):
             return self.dataset[[self.indices[i] for i in index]]
         return self.dataset[self.indices[index]]
 
-    def _fetch_batch(self, indices: Sequence[int]) -> Any:
-        return self.dataset.fetch_batch([self.indices[i] for i in indices])
+    @property
+    def fetch_batch(self) -> Callable[[Sequence[int]], Any]:
+        """Make a whole batch, as the dataset does; an AttributeError if it has no such method."""
+        fetch = self.dataset.fetch_batch
+        return lambda indices: fetch([self.indices[i] for i in indices])
 
 
 class ConcatDataset(Dataset):
@@ -173,7 +174,7 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
     --------
     >>> from minidl.data import random_split
     >>> [len(part) for part in random_split(range(10), [0.5, 0.25, 0.25], generator=0)]
-    [5, 3, 2]
+    [6, 2, 2]
     """
     total = len(dataset)
     sizes = _sizes(lengths, total)
@@ -186,7 +187,7 @@ def _sizes(lengths: Sequence[int | float], total: int) -> list[int]:
     """Return the part sizes as integers that sum to `total`."""
     if any(length < 0 for length in lengths):
         raise ArgumentError(f"random_split: lengths must not be negative, got {list(lengths)}")
-    sizes = list(lengths)
+    sizes: list[Any] = list(lengths)
     if math.isclose(sum(sizes), 1) and not all(isinstance(size, int) and total == 1 for size in sizes):
         sizes = [math.floor(total * fraction) for fraction in sizes]
         for i in range(total - sum(sizes)):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ..errors import ArgumentError
 from .collate import default_collate
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
-from .seeds import draw_seed, get_state, set_state
+from .seeds import draw_seed, get_state, seeded, set_state
 
 __all__ = ["DataLoader"]
 
@@ -67,8 +68,8 @@ class DataLoader:
         dataset: Any,
         batch_size: int | None = 1,
         shuffle: bool | None = None,
-        sampler: Iterable[int] | None = None,
-        batch_sampler: Iterable[list[int]] | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
         num_workers: int = 0,
         collate_fn: Callable[[list], Any] | None = None,
         pin_memory: bool = False,
@@ -96,24 +97,25 @@ class DataLoader:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_sampler is None and batch_size is not None and not streaming:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
-            self.batch_size = batch_size
+            self.batch_size: int | None = batch_size
         else:
             self.batch_size = batch_size if streaming or batch_sampler is None else None
         self.drop_last = drop_last
         self.sampler = sampler
         self.batch_sampler = batch_sampler
+        self._source: Any = sampler if batch_sampler is None else batch_sampler  # of the order: None for a stream
         self.collate_fn = collate_fn or default_collate
         self._seed: int | None = None  # of the epoch under way
         self._position = 0  # batches handed out in it
         self._resume = False
 
     def __len__(self) -> int:
-        if isinstance(self.dataset, IterableDataset):
+        if self._source is None:
             samples = len(self.dataset)
             if self.batch_size is None:
                 return samples
             return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
-        return len(self.batch_sampler if self.batch_sampler is not None else self.sampler)
+        return len(self._source)
 
     def __iter__(self) -> Iterator[Any]:
         if self._resume:
@@ -125,7 +127,9 @@ class DataLoader:
 
     def _epoch(self, start: int) -> Iterator[Any]:
         """Yield the batches of the epoch from number `start` on, and keep count."""
-        jobs = itertools.islice(self._jobs(), start, None)
+        seed = self._seed or 0
+        numbered = itertools.islice(enumerate(self._jobs()), start, None)
+        jobs = (partial(seeded, job, seed, number) for number, job in numbered)
         batches = self._threaded(jobs) if self.num_workers else (job() for job in jobs)
         for position, batch in enumerate(batches, start + 1):
             self._position = position
@@ -133,37 +137,31 @@ class DataLoader:
         self._position = 0
         self._seed = None
 
-    def _draw_seed(self) -> int | None:
-        """Return the epoch's seed, or None where no randomness is wanted."""
-        source = self.batch_sampler if self.batch_sampler is not None else self.sampler
-        inner = getattr(source, "sampler", source)
-        if not hasattr(inner, "order"):
-            return None
-        generator = getattr(inner, "generator", None)
+    def _draw_seed(self) -> int:
+        """Return the epoch's seed, from the sampler's generator if it has one, else from the loader's."""
+        generator = getattr(self._source, "generator", None)
         return draw_seed(self.generator if generator is None else generator)
 
     # ---- making batches ------------------------------------------------------------------------------------------
 
     def _jobs(self) -> Iterator[Callable[[], Any]]:
         """Yield, in order, one callable per batch."""
-        if isinstance(self.dataset, IterableDataset):
+        if self._source is None:
             yield from self._stream_jobs()
             return
-        source = self.batch_sampler if self.batch_sampler is not None else self.sampler
-        order = source.order(self._seed) if self._seed is not None else source
-        make = self._batch if self.batch_sampler is not None else self._sample
+        order = self._source.order(self._seed) if hasattr(self._source, "order") else self._source
+        make = self._sample if self.batch_sampler is None else self._batch
         for indices in order:
-            yield lambda indices=indices: make(indices)
+            yield partial(make, indices)
 
     def _stream_jobs(self) -> Iterator[Callable[[], Any]]:
         samples = iter(self.dataset)
         if self.batch_size is None:
-            for sample in samples:
-                yield lambda sample=sample: sample
+            yield from (partial(_same, sample) for sample in samples)
             return
         while batch := list(itertools.islice(samples, self.batch_size)):
             if len(batch) == self.batch_size or not self.drop_last:
-                yield lambda batch=batch: self.collate_fn(batch)
+                yield partial(self.collate_fn, batch)
 
     def _sample(self, index: int) -> Any:
         return self.dataset[index]
@@ -180,7 +178,8 @@ class DataLoader:
         from concurrent.futures import ThreadPoolExecutor
 
         numbers = itertools.count()
-        start = (lambda: self.worker_init_fn(next(numbers))) if self.worker_init_fn else None
+        init = self.worker_init_fn
+        start = (lambda: init(next(numbers))) if init else None
         pool = ThreadPoolExecutor(self.num_workers, "minidl-loader", start)
         pending: deque = deque()
         try:
@@ -213,11 +212,16 @@ class DataLoader:
             The state is not one of a DataLoader.
         """
         seed, position = state_dict.get("seed"), state_dict.get("position")
-        if not isinstance(position, int) or position < 0 or not (seed is None or isinstance(seed, int)):
+        if not isinstance(position, int) or position < 0 or not isinstance(seed, int if position else int | None):
             raise ArgumentError(f"DataLoader: state must have seed and position, got seed {seed}, position {position}")
         set_state(self.generator, state_dict.get("generator"))
         self._seed, self._position = seed, position
         self._resume = position > 0
+
+
+def _same(sample: Any) -> Any:
+    """Return a sample of a stream that is neither batched nor collated."""
+    return sample
 
 
 def _check(batch_size, shuffle, sampler, batch_sampler, num_workers, drop_last, timeout, prefetch_factor, streaming):

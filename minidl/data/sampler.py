@@ -40,7 +40,7 @@ class Sampler:
     [2, 1, 0]
     """
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Any]:
         """Return an iterator over one epoch's indices."""
         raise NotImplementedError(f"{type(self).__name__}: a sampler must define __iter__")
 
@@ -70,11 +70,11 @@ class _SeededSampler(Sampler):
 
     generator: Any = None
 
-    def order(self, seed: int) -> list[int]:
+    def order(self, seed: int) -> Iterable[Any]:
         """Return one epoch's indices for this seed."""
         raise NotImplementedError(f"{type(self).__name__}: a seeded sampler must define order")
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.order(draw_seed(self.generator)))
 
 
@@ -206,7 +206,7 @@ class BatchSampler(_SeededSampler):
     [[0, 1], [2, 3], [4]]
     """
 
-    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool):
+    def __init__(self, sampler: Any, batch_size: int, drop_last: bool):
         _check_count("BatchSampler", "batch_size", batch_size)
         if not isinstance(drop_last, bool):
             raise ArgumentError(f"BatchSampler: drop_last must be a bool, got {drop_last!r}")

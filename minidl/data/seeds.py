@@ -1,14 +1,18 @@
-"""Where shuffling gets its seeds from: a generator, a number, or the library's global generator."""
+"""Where data get their random numbers from: a generator, a number, or the library's global generator."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..random import source
 
-__all__ = ["draw_seed", "get_state", "numpy_generator", "set_state"]
+__all__ = ["batch_generator", "draw_seed", "get_state", "numpy_generator", "seeded", "set_state"]
+
+_current = threading.local()
 
 
 def draw_seed(generator: Any = None) -> int:
@@ -16,9 +20,34 @@ def draw_seed(generator: Any = None) -> int:
     return generator if isinstance(generator, int) else int(source(generator).integers(2**63))
 
 
-def numpy_generator(seed: int) -> np.random.Generator:
-    """Return the stream of random numbers that belongs to a seed."""
-    return np.random.Generator(np.random.Philox(key=seed))
+def numpy_generator(seed: int, stream: int = 0) -> np.random.Generator:
+    """Return the random numbers that belong to a seed; each stream of a seed has its own."""
+    return np.random.Generator(np.random.Philox(key=(stream << 64) + seed % 2**64))
+
+
+def batch_generator() -> np.random.Generator:
+    """Return the random numbers for augmenting the samples of the batch that is being made.
+
+    Inside a `DataLoader` they follow from the loader's seed and the batch's number, not from the thread that makes the
+    batch; elsewhere they are the global generator's.
+
+    Examples
+    --------
+    >>> from minidl.data import batch_generator
+    >>> 0 <= batch_generator().random() < 1
+    True
+    """
+    generator = getattr(_current, "generator", None)
+    return source(None) if generator is None else generator
+
+
+def seeded(job: Callable[[], Any], seed: int, number: int) -> Any:
+    """Run a job during which `batch_generator` returns stream `number` + 1 of `seed`."""
+    _current.generator = numpy_generator(seed, number + 1)
+    try:
+        return job()
+    finally:
+        _current.generator = None
 
 
 def get_state(generator: Any) -> Any:
