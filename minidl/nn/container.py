@@ -113,7 +113,7 @@ class Sequential(_ModuleSequence):
     )
     """
 
-    def __init__(self, *args: Module | Mapping[str, Module]):
+    def __init__(self, *args: Any):
         super().__init__()
         if len(args) == 1 and isinstance(args[0], Mapping):
             self._rename(args[0].items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dtypes import to_numpy
 from ..errors import ArgumentError, DTypeError
@@ -79,15 +79,17 @@ class Module:
     """
 
     training: bool
+    _kinds: dict[str, str]  # attribute name -> PARAMETER, BUFFER or MODULE, in the order of registration
+    _transient: set[str]  # names of the buffers that state_dict leaves out
+    _forward_pre_hooks: dict[int, tuple[Callable, bool]]  # (hook, with_kwargs)
+    _forward_hooks: dict[int, tuple[Callable, bool]]
 
     def __init__(self):
-        self.__dict__.update(
-            training=True,
-            _kinds={},  # attribute name -> PARAMETER, BUFFER or MODULE, in the order of registration
-            _transient=set(),  # names of the buffers that state_dict leaves out
-            _forward_pre_hooks={},
-            _forward_hooks={},
-        )
+        self.__dict__.update(training=True, _kinds={}, _transient=set(), _forward_pre_hooks={}, _forward_hooks={})
+
+    if TYPE_CHECKING:  # parameters, buffers and children are attributes that no class body declares
+
+        def __getattr__(self, name: str) -> Any: ...
 
     # ---- calling -------------------------------------------------------------------------------------------------
 
@@ -292,10 +294,12 @@ class Module:
     # ---- state ---------------------------------------------------------------------------------------------------
 
     def state_dict(
-        self, *, destination: dict | None = None, prefix: str = "", keep_vars: bool = False
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
     ) -> OrderedDict[str, Tensor]:
         """Return parameters and persistent buffers by dotted name; the tensors share memory with the module."""
-        return state.state_dict(self, OrderedDict() if destination is None else destination, prefix, keep_vars)
+        found: Any = OrderedDict() if destination is None else destination
+        state.collect(self, found, prefix, keep_vars)
+        return found
 
     def load_state_dict(self, state_dict: dict, strict: bool = True, assign: bool = False) -> state.IncompatibleKeys:
         """Copy the values of a state dict into this module's parameters and buffers.
@@ -333,6 +337,7 @@ class Module:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters, or fill them with zeros."""
+        param: Any
         for param in self.parameters():
             if set_to_none:
                 param.grad = None
@@ -345,6 +350,7 @@ class Module:
         numpy_dtype = to_numpy(dtype)
         if numpy_dtype.kind != "f":
             raise ArgumentError(f"{type(self).__name__}.to: dtype must be a floating-point type, got {dtype}")
+        tensor: Any
         for tensor in [*self.parameters(), *self.buffers()]:
             for part in (tensor, tensor.grad):
                 if part is not None and part._array.dtype.kind == "f":
@@ -408,7 +414,7 @@ def _add_hook(table: dict, entry: tuple, prepend: bool) -> RemovableHandle:
 
 
 def _check_kind(owner: str, name: str, value: Any, kind: str) -> None:
-    wanted = {PARAMETER: Parameter, BUFFER: Tensor, MODULE: Module}[kind]
+    wanted: Any = {PARAMETER: Parameter, BUFFER: Tensor, MODULE: Module}[kind]
     if value is not None and not isinstance(value, wanted):
         raise DTypeError(f"{owner}: {kind} {name!r} must be a {wanted.__name__} or None, got {type(value).__name__}")
     if kind == PARAMETER and value is not None and value.grad_fn is not None:

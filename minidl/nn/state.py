@@ -17,14 +17,13 @@ class StateDictError(ArgumentError, RuntimeError):
     """A state dict that does not fit the module; the message lists every key that is wrong."""
 
 
-def state_dict(module: Any, destination: dict, prefix: str, keep_vars: bool) -> dict:
+def collect(module: Any, destination: dict, prefix: str, keep_vars: bool) -> None:
     """Fill `destination` with the tensors of `module` and its children; see `Module.state_dict`."""
     for name, tensor in _persistent(module):
         destination[prefix + name] = tensor if keep_vars else tensor.detach()
     for name, child in module._modules.items():
         if child is not None:
             child.state_dict(destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-    return destination
 
 
 def _persistent(module):

@@ -117,7 +117,7 @@ class Optimizer:
                 self._step_group(group, ready)
         return loss
 
-    def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def _step_group(self, group: dict[str, Any], params: list[Any]) -> None:
         """Hand parameters, gradients and states to the subclass as flat lists of arrays of one dtype."""
         arrays = [param._array for param in params]
         grads = [param.grad._array for param in params]
@@ -131,7 +131,7 @@ class Optimizer:
         for array in arrays:
             changed(array)
 
-    def _step_mixed(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def _step_mixed(self, group: dict[str, Any], params: list[Any]) -> None:
         """Do what `_step_group` does for several dtypes and for arrays that are not C-contiguous."""
         for dtype in {param._array.dtype for param in params}:
             chosen = [param for param in params if param._array.dtype == dtype]

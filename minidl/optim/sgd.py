@@ -95,7 +95,7 @@ class SGD(Optimizer):
         if group["momentum"] == 0:
             self._run(group, params, grads, None, False)
             return
-        buffers = [state.get("momentum_buffer") for state in states]
+        buffers: list[Any] = [state.get("momentum_buffer") for state in states]
         old = [i for i, buffer in enumerate(buffers) if buffer is not None]
         if len(old) == len(buffers):
             self._run(group, params, grads, [buffer._array for buffer in buffers], False)
@@ -105,8 +105,8 @@ class SGD(Optimizer):
             buffers[i] = states[i]["momentum_buffer"] = wrap(kernels.empty(params[i].shape, params[i].dtype))
         for chosen, first in ((old, False), (new, True)):
             if chosen:
-                lists = [[values[i] for i in chosen] for values in (params, grads)]
-                self._run(group, *lists, [buffers[i]._array for i in chosen], first)
+                some_params, some_grads = [params[i] for i in chosen], [grads[i] for i in chosen]
+                self._run(group, some_params, some_grads, [buffers[i]._array for i in chosen], first)
 
     def _run(self, group: dict[str, Any], params: list, grads: list, buffers: list | None, first: bool) -> None:
         kernels.sgd_step(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,8 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [param.grad._array for param in parameters if param.grad is not None]
+    params: Any = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [param.grad._array for param in params if param.grad is not None]
 
 
 def _norm(arrays: list[np.ndarray], norm_type: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ...errors import ShapeError
 from ...ops import cat
@@ -11,7 +12,7 @@ from ...tensor import Tensor
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
-def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+def parameters_to_vector(parameters: Iterable[Any]) -> Tensor:
     """Return the numbers of all parameters as one vector (differentiable).
 
     Examples
