@@ -147,7 +147,8 @@ def test_a_checkpoint_continues_bit_for_bit(tmp_path):
         Checkpoint("x", every=0)
 
 
-def test_the_bar_shows_epoch_loss_accuracy_and_speed():
+def test_the_bar_shows_epoch_loss_accuracy_and_speed(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
     screen = text_io.StringIO()
     trainer, loader = setup([ProgressBar("images", file=screen, every=0)])
     trainer.fit(loader, 2, validation=loader)

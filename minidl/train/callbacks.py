@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import shutil
 import time
 from typing import Any
 
@@ -100,15 +101,19 @@ class ProgressBar(Callback):
 
     def _show(self, trainer: Any, epoch: int, means: dict[str, float], now: float) -> None:
         speed = self._samples / max(now - self._start, 1e-9)
+        validation = self._validation if shutil.get_terminal_size().columns >= _WIDE else ""
         numbers = ", ".join(f"{name} {_short(value)}" for name, value in means.items())
         self._bar.set_description_str(f"epoch {epoch}/{trainer.epochs} ", refresh=False)
-        self._bar.set_postfix_str(f"{numbers}{self._validation}, {speed:,.0f} {self.unit}/s", refresh=False)
+        self._bar.set_postfix_str(f"{numbers}{validation}, {speed:,.0f} {self.unit}/s", refresh=False)
 
     def on_fit_end(self, trainer: Any) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.refresh()
             self._bar.close()
+
+
+_WIDE = 120  # columns from which on the validation numbers fit beside a bar that can still be seen
 
 
 def _short(value: float) -> str:
