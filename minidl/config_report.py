@@ -40,7 +40,14 @@ def config_report() -> dict[str, str]:
 
 
 def show_config() -> None:
-    """Print version, instruction set, OpenMP runtime, threads, and why they are what they are."""
+    """Print version, instruction set, OpenMP runtime, threads, and why they are what they are.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> minidl.show_config()  # doctest: +ELLIPSIS
+    minidl ...
+    """
     facts = config_report()
     width = max(map(len, facts))
     for name, value in facts.items():

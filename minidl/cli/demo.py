@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
-from ..data import DataLoader, Subset, load_digits, stratified_split
+from ..data import DataLoader, RandomAffine, Subset, load_digits, stratified_split
 from ..io import load_file
 from ..models import LeNet5
 from ..modes import no_grad
@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("demo", help="train a small network on real data, with pictures")
     parser.add_argument("name", choices=["lenet"], help="which demo")
     parser.add_argument("--out", type=Path, default=Path("runs/lenet"), help="folder for the results (runs/lenet)")
-    parser.add_argument("--epochs", type=_positive, default=30, help="passes over the training images (30)")
+    parser.add_argument("--epochs", type=_positive, default=50, help="passes over the training images (50)")
     parser.add_argument("--batch-size", type=_positive, default=32, help="images per step (32)")
     parser.add_argument("--lr", type=float, default=2e-3, help="learning rate at the start (0.002)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and order (0)")
@@ -48,7 +48,8 @@ def lenet(arguments: Any) -> None:
     random.manual_seed(arguments.seed)
     train, test = load_digits()
     rest, held_out = stratified_split(train.tensors[1], 0.15, arguments.seed)
-    loader = DataLoader(Subset(train, rest.tolist()), arguments.batch_size, shuffle=True)
+    moving = RandomAffine(Subset(train, rest.tolist()), degrees=12, translate=2.5, scale=0.15)
+    loader = DataLoader(moving, arguments.batch_size, shuffle=True)
     validation = DataLoader(Subset(train, held_out.tolist()), 512)
 
     model = LeNet5()

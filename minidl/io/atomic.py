@@ -17,11 +17,11 @@ def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes]) -> None:
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> from minidl.io import write_atomically
-    >>> path = os.path.join(tempfile.mkdtemp(), "note.txt")
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "note.txt")
     >>> write_atomically(path, [b"all ", b"or nothing"])
-    >>> open(path, "rb").read()
+    >>> path.read_bytes()
     b'all or nothing'
     """
     path = os.path.realpath(path)  # a link keeps pointing to the file, whose content changes
