@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +32,13 @@ def config_report() -> dict[str, str]:
     '0.1.0'
     """
     facts = {"minidl": _version()}
-    facts |= {_TITLES.get(name, name): _text(value) for name, value in kernels.info().items()}
+    info: dict[str, Any] = kernels.info()
+    facts |= {_TITLES.get(name, name): _text(value) for name, value in info.items()}
+    facts["instruction set"] = f"{info['level']}, {kernels.choice.NAMES[info['level']]}"
+    facts["OpenMP"] = _openmp(info["openmp"])
     facts["threads"] = f"{config.get_num_threads()} ({_thread_reason()})"
     facts["numpy"] = np.__version__
-    facts["python"] = f"{platform.python_version()} on {platform.machine()} {sys.platform}"
+    facts["python"] = f"{sys.version.split()[0]} on {_machine()}"
     return facts
 
 
@@ -52,6 +55,30 @@ def show_config() -> None:
     width = max(map(len, facts))
     for name, value in facts.items():
         print(f"{name:<{width}}  {value}")
+
+
+def _openmp(version: int) -> str:
+    """Name the OpenMP specification that the kernels were built for and the runtime in this process."""
+    if not version:
+        return "no: built without it, one thread"
+    names = {201307: "4.0", 201511: "4.5", 201811: "5.0", 202011: "5.1", 202111: "5.2"}
+    return f"{names.get(version, version)}, {', '.join(_runtimes()) or 'runtime unknown'}"
+
+
+def _runtimes() -> list[str]:
+    """Return the file names of the OpenMP libraries that this process has loaded, where the system tells."""
+    try:
+        with open("/proc/self/maps") as maps:
+            files = {line.split()[-1].rpartition("/")[2] for line in maps if "/" in line}
+    except OSError:
+        return []
+    return sorted(name for name in files if name.startswith(("libgomp", "libomp", "libiomp")))
+
+
+def _machine() -> str:
+    import platform
+
+    return f"{platform.machine()} {platform.system()}"
 
 
 def _version() -> str:
