@@ -36,8 +36,10 @@ _LATER = ("cli", "data", "io", "models", "nn", "optim", "train", "utils")  # imp
 def __getattr__(name):
     if name in _LATER:
         return _import_module(f".{name}", __name__)
+    if name in ("load", "save"):
+        return getattr(_import_module(".io", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, "load", "save"})

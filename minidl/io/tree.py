@@ -55,6 +55,15 @@ def load(f: str | os.PathLike) -> Any:
     ------
     FileError
         The file is truncated, corrupt or not of this kind; the message names the file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from minidl.io import load, save
+    >>> path = os.path.join(tempfile.mkdtemp(), "state.safetensors")
+    >>> save([1, (2, 3)], path)
+    >>> load(path)
+    [1, (2, 3)]
     """
     arrays, metadata = read(f)
     if _KEY not in metadata:
