@@ -100,6 +100,6 @@ def _test(model: LeNet5, test: Any, picture: Path) -> float:
         probabilities = softmax(scores, 1).numpy()
     score = accuracy(scores, labels)
     wrong = int(np.count_nonzero(probabilities.argmax(axis=1) != labels.numpy()))
-    title = f"{len(test)} test digits, {wrong} mistakes (red, first), then the least sure; accuracy {score:.2%}"
+    title = f"{len(test)} test digits, accuracy {score:.2%}: {wrong} mistakes (red), then the least sure (% below)"
     predictions(images.numpy(), labels.numpy(), probabilities, picture, title)
     return score
