@@ -98,6 +98,22 @@ class Generator:
 _STATE_BYTES = 14 * 8  # counter 4, key 2, buffer 4, its position, half a number left over (2), seed
 
 default_generator = Generator()
+_held_by_fork = []
+
+
+def _hold_for_fork():
+    lock = default_generator.numpy.bit_generator.lock
+    lock.acquire()
+    _held_by_fork.append(lock)
+
+
+def _release_after_fork():
+    _held_by_fork.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    # another thread may be drawing: a child would inherit its lock, which nobody there can ever release
+    os.register_at_fork(before=_hold_for_fork, after_in_parent=_release_after_fork, after_in_child=_release_after_fork)
 
 
 def manual_seed(seed):
