@@ -26,7 +26,7 @@ def walk(edges, grads, keep, graph, goal=None):
     graph: whether gradients are tensors, recorded themselves
     goal:  a `Goal` when only some gradients are wanted
     """
-    pending, queue, heap = {}, {}, []
+    pending, heap = {}, []  # gradient by edge; (-tick, node), the youngest node first
     summed = set()  # edges whose gradient is a sum made here, so that more can be added in place
     quick = not (graph or goal or anomaly.enabled or hooks.on_nodes)
     while True:
@@ -42,15 +42,14 @@ def walk(edges, grads, keep, graph, goal=None):
                     summed.add(edge)
                 continue
             pending[edge] = grad
-            if not isinstance(edge, Tensor):
-                node = edge[0] if type(edge) is tuple else edge
-                place = -node._tick
-                if place not in queue:
-                    queue[place] = node
-                    heappush(heap, place)
+            if isinstance(edge, Function):
+                heappush(heap, (-edge._tick, edge))
+            elif type(edge) is tuple and edge[0] not in pending:
+                pending[edge[0]] = None  # one of several outputs: queue their node once
+                heappush(heap, (-edge[0]._tick, edge[0]))
         if not heap:
             break
-        node = queue.pop(heappop(heap))
+        node = heappop(heap)[1]
         if quick and node.arrays and node._outputs is None:
             if versions.last_change > node._tick:
                 _check_versions(node)
@@ -138,6 +137,7 @@ def _collect(node, pending, graph, goal):
     if node._outputs is None:
         edges, outputs = [node], [None]
     else:
+        del pending[node]
         outputs = node._outputs
         edges = [(node, i) for i in range(len(outputs))]
     own_hooks = hooks.on_nodes.get(node) if hooks.on_nodes else None
@@ -177,7 +177,7 @@ def _through_tensors(node, grads, graph):
         raise GradError(word(node.name(), f"no graph of its gradient can be made (create_graph): {hint}"))
     kept = node.saved_tensors
     before, mode.enabled = mode.enabled, graph
-    node.saved_tensors = tuple(_place_saved(node, array) for array in kept)
+    node.saved_tensors = _saved_as_tensors(node)
     try:
         return node.backward(node, *(grad if graph or grad is None else wrap(np.asarray(grad)) for grad in grads))
     finally:
@@ -185,21 +185,29 @@ def _through_tensors(node, grads, graph):
         mode.enabled = before
 
 
-def _place_saved(node, array):
-    """Return a saved array as a tensor linked to the input or output that it is."""
-    ids = node._ids
-    if id(array) in ids:
-        place = ids.index(id(array))
-        outputs = 1 if node._outputs is None else len(node._outputs)
-        if place < outputs:
-            return linked(array, node if node._outputs is None else (node, place))
-        edge = node._edges[place - outputs]
-        return array if not isinstance(array, (np.ndarray, np.generic)) else linked(array, edge)
-    if isinstance(array, np.ndarray):
-        if node.arrays and array.dtype.kind == "f":
+def _saved_as_tensors(node):
+    """Return what a node saved, each input and output as a tensor at its place in the graph, the rest as constants."""
+    if not node.saved_tensors:
+        return ()
+    if node._ids is None:  # operands and result by position, see `_apply_to_two`
+        return tuple(map(_at_edge, node.saved_tensors, (*node._edges, node)))
+    if node._outputs is None:
+        edges = (node, *node._edges)
+    else:
+        edges = (*((node, i) for i in range(len(node._outputs))), *node._edges)
+    tensors = []
+    for array in node.saved_tensors:
+        known = id(array) in node._ids
+        if not known and node.arrays and isinstance(array, np.ndarray) and array.dtype.kind == "f":
             raise GradError(word(node.name(), "create_graph needs saved arrays to be inputs or outputs; it saved another"))
-        return wrap(array)
-    return array
+        tensors.append(_at_edge(array, edges[node._ids.index(id(array))] if known else None))
+    return tuple(tensors)
+
+
+def _at_edge(array, edge):
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return array
+    return wrap(np.asarray(array)) if edge is None or array.dtype.kind != "f" else linked(array, edge)
 
 
 def _checked(node, results, graph):

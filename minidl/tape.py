@@ -104,25 +104,35 @@ def _apply_to_two(cls, forward):
     """Return ``apply`` for a function of two operands that broadcast and promote: the hot path, spelled out for speed.
 
     Such a class has ``promote(op, a, b)``, which returns operands of one dtype or None where they fit as they are, and a slot
-    ``shapes``, set to the shapes the gradients must be summed to, or to None where nothing was broadcast.
+    ``shapes``, set to the shapes that gradients must be summed to, or to None where nothing was broadcast. It saves (a, b) or
+    (a, b, out), with None for what is not needed, so that places need not be recorded.
     """
     op, promote = getattr(cls, "op", cls.__name__.lower()), cls.promote
 
     def apply(a, b):
         edge_a = edge_b = None
         array_a, array_b = a, b
-        tensors = 0
         if isinstance(a, Tensor):
-            tensors = 1
             array_a = a._array
             if a._requires_grad and mode.enabled:
                 edge_a = a if a._edge is None else a._edge
-        if isinstance(b, Tensor):
-            tensors += 1
+            if isinstance(b, Tensor):
+                array_b = b._array
+                if b._requires_grad and mode.enabled:
+                    edge_b = b if b._edge is None else b._edge
+                fits = array_a.dtype is array_b.dtype
+            else:
+                fits = type(b) is float and array_a.dtype.kind == "f"
+        elif isinstance(b, Tensor):
             array_b = b._array
             if b._requires_grad and mode.enabled:
                 edge_b = b if b._edge is None else b._edge
-        if tensors and (tensors == 1 or array_a.dtype is not array_b.dtype):
+            fits = type(a) is float and array_b.dtype.kind == "f"
+        else:
+            node = _new(cls)
+            node.needs_input_grad = False, False
+            return forward(node, a, b)
+        if not fits:
             fitting = promote(op, a, b)
             if fitting is not None:
                 return apply(*fitting)
@@ -133,29 +143,25 @@ def _apply_to_two(cls, forward):
             out = forward(node, array_a, array_b)
         except ValueError:
             raise shape_error(op, "shapes must broadcast", input=np.shape(array_a), other=np.shape(array_b)) from None
-        if not tensors:
-            return out
         result = _new(Tensor)
+        result._array = out if type(out) is _ndarray else np.asarray(out)
         result.grad = result._base = result._views = result._hooks = None
         if edge_a is None and edge_b is None:
             result._requires_grad = False
             result._edge = None
         else:
             node._edges = edge_a, edge_b
-            node._outputs = None
-            node.shapes = None
-            if tensors == 2 and array_a.shape != array_b.shape:
+            node._ids = node._outputs = node.shapes = None
+            if array_a is not a and array_b is not b and array_a.shape != array_b.shape:
                 node.shapes = array_a.shape, array_b.shape
-            if node.saved_tensors:
-                node._ids = id(out), id(array_a), id(array_b)
             node._tick = clock()
             result._requires_grad = True
             result._edge = node
-        result._array = out if type(out) is _ndarray else np.asarray(out)
         if anomaly.enabled:
             anomaly.check_forward(node, (array_a, array_b), out)
         return result
 
+    apply.__name__ = apply.__qualname__ = op
     return apply
 
 

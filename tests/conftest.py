@@ -27,6 +27,7 @@ def _same_random_numbers(seed):
     minidl.manual_seed(seed)
     yield
     minidl.set_default_dtype(minidl.float32)
+    minidl.set_grad_enabled(True)
 
 
 @pytest.hookimpl(hookwrapper=True)

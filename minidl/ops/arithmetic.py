@@ -104,7 +104,9 @@ class Mul(Broadcasting):
 
     def backward(ctx, grad):
         a, b = ctx.saved_tensors
-        return ctx.summed(None if b is None else grad * b, None if a is None else grad * a)
+        grad_a = None if b is None else grad * b
+        grad_b = None if a is None else grad * a
+        return (grad_a, grad_b) if ctx.shapes is None else ctx.summed(grad_a, grad_b)
 
 
 def mul(input, other):

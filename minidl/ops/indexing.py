@@ -42,7 +42,8 @@ class GetItem(Function, arrays=True):
 
     def forward(ctx, x, index, repeats):
         ctx.shape, ctx.index, ctx.repeats = x.shape, index, repeats
-        return x[index]
+        out = x[index]
+        return out if type(out) is np.ndarray else x[(*index, ...)]  # a view of one element, not a copy
 
     def backward(ctx, grad):
         return PutZeros.apply(grad, ctx.shape, ctx.index, ctx.repeats)

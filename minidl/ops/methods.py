@@ -64,9 +64,9 @@ def _iterate(self):
 
 
 _OPERATORS = {
-    "add": arithmetic.add,
+    "add": arithmetic.Add.apply,
     "sub": arithmetic.sub,
-    "mul": arithmetic.mul,
+    "mul": arithmetic.Mul.apply,
     "truediv": arithmetic.div,
     "floordiv": arithmetic.floor_divide,
     "mod": arithmetic.remainder,
