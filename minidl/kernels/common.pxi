@@ -27,11 +27,13 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t (*conv_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out,
                      void *scratch, int n_threads) noexcept nogil
-        void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) noexcept nogil
+        void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch,
+                            int n_threads) noexcept nogil
         Py_ssize_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv_grad_weight)(const conv_shape *shape, const void *grad, const void *x, void *grad_weight,
                                  void *scratch, int n_threads) noexcept nogil
-        void (*sum_channels)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, void *out, int n_threads) noexcept nogil
+        void (*sum_channels)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, void *out,
+                             int n_threads) noexcept nogil
         void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *place, int n_threads) noexcept nogil
         void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *place, void *grad_x, int n_threads) noexcept nogil
         void (*relu)(Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
@@ -78,7 +80,7 @@ cdef int same_kind(cnp.ndarray first, cnp.ndarray x) except -1:
     if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(x):
         raise TypeError(f"kernels take arrays of one precision, got {first.dtype} and {x.dtype}")
     if not cnp.PyArray_ISCARRAY_RO(x):
-        raise ValueError(f"this kernel takes aligned C-contiguous arrays, got strides {(<object> x).strides} for shape {(<object> x).shape}")
+        raise ValueError(f"kernels take aligned C-contiguous arrays, got strides {(<object> x).strides}, shape {(<object> x).shape}")
     return 0
 
 

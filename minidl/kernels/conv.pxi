@@ -39,7 +39,7 @@ cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.nd
     for d in range(3):
         reach = shape.input[d] + 2 * shape.pad[d] - shape.dilation[d] * (shape.kernel[d] - 1) - 1
         if shape.stride[d] < 1 or shape.dilation[d] < 1 or shape.pad[d] < 0 or reach < 0 or shape.output[d] != reach // shape.stride[d] + 1:
-            raise ValueError(f"conv: geometry does not fit, got x {sx}, weight {sw}, out {so}, stride {stride}, padding {padding}, dilation {dilation}")
+            raise ValueError(f"conv: geometry does not fit, got x {sx}, weight {sw}, out {so}, {stride}, {padding}, {dilation}")
     if is_pointwise(shape):
         # it sees no rows: one long row serves it
         shape.input[2] *= shape.input[0] * shape.input[1]

@@ -37,7 +37,8 @@ def gemm(
         raise TypeError(f"gemm takes arrays of one precision, got {a.dtype}, {b.dtype} and {out.dtype}")
     batch = a.shape[0] if n_dims == 3 else 1
     m, k, n = a.shape[n_dims - 2], a.shape[n_dims - 1], b.shape[n_dims - 1]
-    if b.shape[n_dims - 2] != k or out.shape[n_dims - 2] != m or out.shape[n_dims - 1] != n or (n_dims == 3 and not b.shape[0] == out.shape[0] == batch):
+    if b.shape[n_dims - 2] != k or out.shape[n_dims - 2] != m or out.shape[n_dims - 1] != n \
+            or (n_dims == 3 and not b.shape[0] == out.shape[0] == batch):
         raise ValueError(f"gemm: shapes do not fit, got {(<object> a).shape} x {(<object> b).shape} -> {(<object> out).shape}")
     strides_of(a, sa)
     strides_of(b, sb)

@@ -8,7 +8,6 @@ Array arguments are marked IN, OUT or INOUT with their shapes; OUT arrays are wr
 largest team that may be used; the result has the same bits for any number.
 """
 
-cimport cython
 cimport numpy as cnp
 from cython.parallel cimport parallel, prange
 from libc.math cimport sqrt, sqrtf

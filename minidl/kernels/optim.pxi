@@ -172,8 +172,8 @@ cdef void adam_all(real **params, real **grads, real **means, real **squares, re
             a = pieces[i].array
             start = pieces[i].start
             adam_run(params[a] + start, grads[a] + start, means[a] + start, squares[a] + start,
-                     largest[a] + start if largest is not NULL else <real *> NULL, pieces[i].length, <real> step_size, <real> beta1, <real> beta2,
-                     <real> scale, <real> eps, <real> decay, <real> shrink, <real> (-1.0 if maximize else 1.0))
+                     largest[a] + start if largest is not NULL else <real *> NULL, pieces[i].length, <real> step_size, <real> beta1,
+                     <real> beta2, <real> scale, <real> eps, <real> decay, <real> shrink, <real> (-1.0 if maximize else 1.0))
         denormals_on(mode)
     team_end(team)
 
@@ -222,8 +222,8 @@ def adam_step(
     single = table_of(params[0]) is &table_f32
     with nogil:
         if single:
-            adam_all[float](<float **> table, <float **> (table + n), <float **> (table + 2 * n), <float **> (table + 3 * n), <float **> largest,
-                            pieces, n_pieces, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)
+            adam_all[float](<float **> table, <float **> (table + n), <float **> (table + 2 * n), <float **> (table + 3 * n),
+                            <float **> largest, pieces, n_pieces, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)
         else:
             adam_all[double](<double **> table, <double **> (table + n), <double **> (table + 2 * n), <double **> (table + 3 * n),
                              <double **> largest, pieces, n_pieces, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)

@@ -5,6 +5,7 @@ taken from the very thread that is waited for. The runtime reads its setting onc
 environment just for that moment, and only where the user has not chosen a policy. `benchmarks/ground.py neighbour` measures it.
 """
 
+import importlib
 import os
 
 SPINS = "10000"  # 0.1 to 0.4 ms, longer than the pauses between the kernels of a training step
@@ -13,7 +14,7 @@ _chosen_by_user = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ)
 if not _chosen_by_user:
     os.environ["GOMP_SPINCOUNT"] = SPINS
 try:
-    from . import machine  # loads OpenMP, unless some other package did before
+    machine = importlib.import_module(f"{__package__}.machine")  # loads OpenMP, unless some other package did before
 finally:
     if not _chosen_by_user:
         del os.environ["GOMP_SPINCOUNT"]
