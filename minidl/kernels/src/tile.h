@@ -88,8 +88,8 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 4
         for (int j = 0; j < vecs; j++) {
-            REAL *to = c + i * ldc + j * LANES;
-            store(to, job->add ? load(to) + acc[i][j] : acc[i][j]);
+            if (job->add) acc[i][j] += load(c + i * ldc + j * LANES);
+            store(c + i * ldc + j * LANES, acc[i][j]);
         }
 }
 
