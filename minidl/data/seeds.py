@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..random import source
+from ..tensor import wrap
 
 __all__ = ["batch_generator", "draw_seed", "get_state", "numpy_generator", "seeded", "set_state"]
 
@@ -17,7 +17,10 @@ _current = threading.local()
 
 def draw_seed(generator: Any = None) -> int:
     """Return a new seed from a generator, or from the global one; a number is its own seed every time."""
-    return generator if isinstance(generator, int) else int(source(generator).integers(2**63))
+    if isinstance(generator, int):
+        return generator
+    seed: Any = wrap(np.zeros((), np.int64))  # its method `random_` comes from a higher layer than this one
+    return seed.random_(generator=generator).item()
 
 
 def numpy_generator(seed: int, stream: int = 0) -> np.random.Generator:
@@ -29,7 +32,7 @@ def batch_generator() -> np.random.Generator:
     """Return the random numbers for augmenting the samples of the batch that is being made.
 
     Inside a `DataLoader` they follow from the loader's seed and the batch's number, not from the thread that makes the
-    batch; elsewhere they are the global generator's.
+    batch; elsewhere from a new seed of the global generator.
 
     Examples
     --------
@@ -38,7 +41,7 @@ def batch_generator() -> np.random.Generator:
     True
     """
     generator = getattr(_current, "generator", None)
-    return source(None) if generator is None else generator
+    return numpy_generator(draw_seed()) if generator is None else generator
 
 
 def seeded(job: Callable[[], Any], seed: int, number: int) -> Any:
