@@ -232,6 +232,7 @@ def test_types_change_floats_only_and_keep_the_tensor_objects():
     net.to(minidl.zeros(1))
     assert weight.dtype is minidl.float32
     assert net.to("cpu", minidl.float64).head.bias.dtype is minidl.float64
+    assert net.to(np.dtype("float32")).to(device="cpu").half().head.bias.dtype is minidl.float16
     assert net.float().cpu().head.bias.dtype is minidl.float32
 
 

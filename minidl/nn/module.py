@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from ..devices import check_device
+from ..devices import device as Device
 from ..dtypes import to_numpy
 from ..errors import ArgumentError, DTypeError
 from ..hooks import RemovableHandle
@@ -364,12 +366,11 @@ class Module:
                 dtype = arg.dtype
             elif isinstance(arg, bool):
                 continue
-            elif isinstance(arg, str) or hasattr(arg, "type"):
+            elif isinstance(arg, (str, Device)):
                 device = arg
             elif arg is not None:
                 dtype = arg
-        if device is not None and str(device).split(":")[0] != "cpu":
-            raise ArgumentError(f"{type(self).__name__}.to: minidl computes on the CPU only, got device {device}")
+        check_device(device)
         return self if dtype is None else self._convert(dtype)
 
     def float(self) -> Module:
@@ -379,6 +380,10 @@ class Module:
     def double(self) -> Module:
         """Change floating-point parameters and buffers to float64."""
         return self._convert("float64")
+
+    def half(self) -> Module:
+        """Change floating-point parameters and buffers to float16."""
+        return self._convert("float16")
 
     def cpu(self) -> Module:
         """Return the module, which is on the CPU already."""
