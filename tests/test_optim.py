@@ -177,7 +177,7 @@ W = nn.Parameter(minidl.ones(1))
         (lambda: optim.SGD(W), DTypeError, "got one tensor"),
         (lambda: optim.SGD([1.0]), DTypeError, "parameters must be tensors, got float"),
         (lambda: optim.SGD([W * 2]), ArgumentError, "leaf tensors"),
-        (lambda: optim.SGD([minidl.tensor([1])]), DTypeError, "floating-point"),
+        (lambda: optim.SGD([minidl.tensor([1])]), DTypeError, "must be float32 or float64, got minidl.int64"),
         (lambda: optim.SGD([W, W]), ArgumentError, "in one group, once"),
         (lambda: optim.SGD([{"params": W}, {"params": W}]), ArgumentError, "in one group, once"),
         (lambda: optim.SGD([{"params": W, "lr": -1}]), ArgumentError, "SGD: lr"),

@@ -219,8 +219,8 @@ def _check_params(params: list[Any], known: set[int]) -> None:
             raise DTypeError(f"Optimizer: parameters must be tensors, got {type(param).__name__}")
         if param.grad_fn is not None:
             raise ArgumentError("Optimizer: parameters must be leaf tensors, got the result of an operation")
-        if param._array.dtype.kind != "f":
-            raise DTypeError(f"Optimizer: parameters must be of a floating-point dtype, got {param.dtype}")
+        if param._array.dtype not in (np.float32, np.float64):
+            raise DTypeError(f"Optimizer: parameters must be float32 or float64, got {param.dtype}")
         if id(param) in known:
             raise ArgumentError("Optimizer: a parameter must be in one group, once")
         known.add(id(param))
