@@ -9,8 +9,9 @@ from typing import Any
 
 from ..errors import ArgumentError, RangeError
 from ..tensor import Tensor
-from .module import MODULE, Module, _indent
+from .module import Module, _indent
 from .parameter import Parameter
+from .registry import MODULE
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 

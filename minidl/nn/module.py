@@ -8,7 +8,7 @@ tensor lives. `_parameters`, `_buffers` and `_modules` are live views on that, f
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..devices import check_device
@@ -19,39 +19,7 @@ from ..hooks import RemovableHandle
 from ..tensor import Tensor
 from . import state
 from .parameter import Parameter
-
-PARAMETER, BUFFER, MODULE = "parameter", "buffer", "module"
-
-
-class _View(MutableMapping):
-    """A module's attributes of one kind, as a dictionary that reads and writes the module."""
-
-    __slots__ = ("_kind", "_module")
-
-    def __init__(self, module: Module, kind: str):
-        self._module = module
-        self._kind = kind
-
-    def __getitem__(self, name):
-        if self._module._kinds.get(name) != self._kind:
-            raise KeyError(name)
-        return self._module.__dict__[name]
-
-    def __setitem__(self, name, value):
-        self._module._register(name, value, self._kind)
-
-    def __delitem__(self, name):
-        self[name]
-        delattr(self._module, name)
-
-    def __iter__(self):
-        return iter([name for name, kind in self._module._kinds.items() if kind == self._kind])
-
-    def __len__(self):
-        return sum(kind == self._kind for kind in self._module._kinds.values())
-
-    def __repr__(self):
-        return repr(dict(self))
+from .registry import BUFFER, MODULE, PARAMETER, View, check_kind
 
 
 class Module:
@@ -155,7 +123,7 @@ class Module:
         """Put `value` under `name` and remember that it is a parameter, a buffer or a module."""
         if "_kinds" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__}: call super().__init__() before assigning {name!r}")
-        _check_kind(type(self).__name__, name, value, kind)
+        check_kind(type(self).__name__, name, value, kind, Module)
         if self._kinds.get(name) != kind:
             self._kinds.pop(name, None)  # a name that changes its kind moves to the end of the new kind
             self._transient.discard(name)
@@ -189,16 +157,16 @@ class Module:
     register_module = add_module
 
     @property
-    def _parameters(self) -> _View:
-        return _View(self, PARAMETER)
+    def _parameters(self) -> View:
+        return View(self, PARAMETER)
 
     @property
-    def _buffers(self) -> _View:
-        return _View(self, BUFFER)
+    def _buffers(self) -> View:
+        return View(self, BUFFER)
 
     @property
-    def _modules(self) -> _View:
-        return _View(self, MODULE)
+    def _modules(self) -> View:
+        return View(self, MODULE)
 
     # ---- walking -------------------------------------------------------------------------------------------------
 
@@ -236,7 +204,7 @@ class Module:
         seen = set()
         owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in owners:
-            for name, value in _View(module, kind).items():
+            for name, value in View(module, kind).items():
                 if value is None or (remove_duplicate and id(value) in seen):
                     continue
                 seen.add(id(value))
@@ -416,14 +384,6 @@ def _add_hook(table: dict, entry: tuple, prepend: bool) -> RemovableHandle:
     table[handle.id] = entry
     table.update(others)
     return handle
-
-
-def _check_kind(owner: str, name: str, value: Any, kind: str) -> None:
-    wanted: Any = {PARAMETER: Parameter, BUFFER: Tensor, MODULE: Module}[kind]
-    if value is not None and not isinstance(value, wanted):
-        raise DTypeError(f"{owner}: {kind} {name!r} must be a {wanted.__name__} or None, got {type(value).__name__}")
-    if kind == PARAMETER and value is not None and value.grad_fn is not None:
-        raise ArgumentError(f"{owner}: parameter {name!r} must be a leaf tensor, got the result of an operation")
 
 
 def _join(prefix: str, name: str) -> str:
