@@ -121,6 +121,21 @@ def test_best_weights_are_those_of_the_best_epoch(tmp_path):
         BestWeights("x", mode="up")
 
 
+def test_after_a_restart_worse_weights_do_not_replace_the_best(tmp_path):
+    checkpoint, best = Checkpoint(tmp_path / "c"), BestWeights(tmp_path / "best", monitor="accuracy")
+    trainer, loader = setup([checkpoint, best], lr=0.3)
+    trainer.fit(loader, 4)
+    kept = (tmp_path / "best").read_bytes()
+
+    again = BestWeights(tmp_path / "best", monitor="accuracy")
+    trainer, loader = setup([checkpoint, again], lr=0.3)
+    checkpoint.restore(trainer, loader)
+    trainer.metrics = {"accuracy": lambda output, target: 0.0}
+    trainer.fit(loader, 5)
+    assert (again.best, again.best_epoch) == (best.best, best.best_epoch)
+    assert (tmp_path / "best").read_bytes() == kept
+
+
 def test_early_stopping_waits_for_its_patience():
     trainer, loader = setup([EarlyStopping("loss", patience=2)], lr=0.0)
     trainer.metrics = {}

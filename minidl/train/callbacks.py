@@ -150,6 +150,11 @@ class _Monitor(Callback):
         self.best = math.inf if self.mode == "min" else -math.inf
         self.best_epoch = 0
 
+    def on_fit_start(self, trainer: Any) -> None:
+        """Learn the best value so far from the history of a restored trainer."""
+        for row in trainer.history:
+            self._improved(row)
+
     def _improved(self, row: dict[str, float]) -> bool:
         """Say whether this row is the best so far, and remember it if so."""
         if self.monitor not in row:
