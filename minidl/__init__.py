@@ -17,6 +17,7 @@ from .devices import *
 from .dtypes import *
 from .errors import *
 from .kernels import empty_cache, memory_stats, reset_peak_memory_stats, set_memory_cache_limit
+from .making import *
 from .modes import *
 from .ops import *
 from .ops import methods as _methods

@@ -9,7 +9,7 @@ __all__ = ["detect_anomaly", "is_anomaly_enabled", "set_detect_anomaly"]
 enabled = False
 
 
-class set_detect_anomaly:  # noqa: N801 (PyTorch's spelling)
+class set_detect_anomaly:
     """Switch anomaly mode on or off, for good or, as a context manager, until its end.
 
     >>> import minidl
@@ -30,7 +30,7 @@ class set_detect_anomaly:  # noqa: N801 (PyTorch's spelling)
         enabled = self._before
 
 
-class detect_anomaly(set_detect_anomaly):  # noqa: N801
+class detect_anomaly(set_detect_anomaly):
     """Raise a `GradError` that names the operation which produced the first NaN, in forward or in backward.
 
     >>> import minidl

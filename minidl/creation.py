@@ -5,8 +5,9 @@ import numpy as np
 from .devices import check_device
 from .dtypes import get_default_dtype, to_numpy
 from .errors import ArgumentError, ShapeError, dtype_error, word
+from .making import check_options, tensor
 from .ops.dims import sizes_of
-from .tensor import Tensor, check_options, tensor, wrap
+from .tensor import Tensor, wrap
 
 __all__ = [
     "arange",
@@ -95,7 +96,7 @@ def full(size, fill_value, *, dtype=None, requires_grad=False, **options):
     check_options("full", **options)
     value = tensor(fill_value)._array
     wanted = value.dtype if dtype is None else to_numpy(dtype)
-    return made(np.full(shape_of("full", (size,) if not isinstance(size, int) else (size,)), value, wanted), requires_grad)
+    return made(np.full(shape_of("full", (size,)), value, wanted), requires_grad)
 
 
 def _like(op, make, input, dtype, requires_grad, options):

@@ -5,7 +5,7 @@ from .errors import ArgumentError, word
 __all__ = ["channels_last", "channels_last_3d", "contiguous_format", "device", "layout", "memory_format", "preserve_format", "strided"]
 
 
-class device:  # noqa: N801 (PyTorch's spelling)
+class device:
     """The CPU, under PyTorch's name. Any other device is an `ArgumentError`.
 
     >>> import minidl
@@ -20,7 +20,7 @@ class device:  # noqa: N801 (PyTorch's spelling)
     type = "cpu"
     index = None
 
-    def __new__(cls, type="cpu", index=None):  # noqa: A002
+    def __new__(cls, type="cpu", index=None):
         name = "cpu" if isinstance(type, device) else str(type)
         if name not in ("cpu", "cpu:0") or index not in (None, 0):
             raise ArgumentError(word("device", "minidl computes on the CPU only", type=type))
@@ -66,13 +66,13 @@ class _Word:
         return self.name
 
 
-class layout(_Word):  # noqa: N801
+class layout(_Word):
     """How elements are laid out; ``minidl.strided`` is the only one."""
 
     __slots__ = ()
 
 
-class memory_format(_Word):  # noqa: N801
+class memory_format(_Word):
     """Order of dimensions in memory; accepted for PyTorch's sake, tensors here are C-contiguous unless they are views."""
 
     __slots__ = ()

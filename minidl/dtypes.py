@@ -23,10 +23,10 @@ __all__ = [
     "half",
     "iinfo",
     "int",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "long",
     "set_default_dtype",
     "short",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-class dtype:  # noqa: N801 (PyTorch's spelling)
+class dtype:
     """An element type.
 
     >>> import minidl
@@ -61,9 +61,9 @@ class dtype:  # noqa: N801 (PyTorch's spelling)
 
 float16, float32, float64 = dtype("float16"), dtype("float32"), dtype("float64")
 int8, int16, int32, int64 = dtype("int8"), dtype("int16"), dtype("int32"), dtype("int64")
-uint8, bool = dtype("uint8"), dtype("bool")  # noqa: A001
-half, float, double = float16, float32, float64  # noqa: A001
-short, int, long = int16, int32, int64  # noqa: A001
+uint8, bool = dtype("uint8"), dtype("bool")
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
 
 _ALL = (float16, float32, float64, int8, int16, int32, int64, uint8, bool)
 _BY_NUMPY = {each.numpy: each for each in _ALL}
@@ -124,7 +124,7 @@ def set_default_dtype(d):
     _default = chosen
 
 
-def finfo(type=None):  # noqa: A002
+def finfo(type=None):
     """Return the machine limits of a floating-point dtype: ``eps``, ``max``, ``min``, ``tiny``, ``bits``.
 
     >>> import minidl
@@ -134,7 +134,7 @@ def finfo(type=None):  # noqa: A002
     return np.finfo(to_numpy(type))
 
 
-def iinfo(type):  # noqa: A002
+def iinfo(type):
     """Return the limits of an integer dtype: ``max``, ``min``, ``bits``.
 
     >>> import minidl

@@ -54,7 +54,7 @@ class _Switch:
         return switched
 
 
-class no_grad(_Switch):  # noqa: N801
+class no_grad(_Switch):
     """Record nothing inside: results do not require grad. Context manager and decorator.
 
     >>> import minidl
@@ -68,7 +68,7 @@ class no_grad(_Switch):  # noqa: N801
     enabled = False
 
 
-class enable_grad(_Switch):  # noqa: N801
+class enable_grad(_Switch):
     """Record inside, also within `no_grad`. Context manager and decorator.
 
     >>> import minidl
@@ -80,7 +80,7 @@ class enable_grad(_Switch):  # noqa: N801
     """
 
 
-class set_grad_enabled(_Switch):  # noqa: N801
+class set_grad_enabled(_Switch):
     """Record or not, from here on; as a context manager, until its end.
 
     >>> import minidl
@@ -109,7 +109,7 @@ class set_grad_enabled(_Switch):  # noqa: N801
         return super().__call__(function)
 
 
-class inference_mode:  # noqa: N801
+class inference_mode:
     """Record nothing inside, as `no_grad`; ``is_inference_mode_enabled`` tells. Context manager and decorator.
 
     >>> import minidl

@@ -13,8 +13,9 @@ import numpy as np
 from .creation import made, shape_of
 from .dtypes import to_numpy
 from .errors import ArgumentError, DTypeError, RangeError, expect, word
+from .making import check_options
 from .ops.inplace import fill
-from .tensor import Tensor, check_options, wrap
+from .tensor import Tensor, wrap
 
 __all__ = [
     "Generator",

@@ -7,7 +7,7 @@ import numpy as np
 import minidl
 import oracles
 from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
-from specs import Spec, at, normal, positive
+from specs import Spec, at, normal
 
 
 def over(draw=normal, several=True, empty=True):

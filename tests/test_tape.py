@@ -702,7 +702,9 @@ class TestModes:
             raise KeyError
         assert minidl.is_grad_enabled()
 
-    @pytest.mark.parametrize("switch", [lambda: minidl.no_grad, minidl.no_grad, minidl.inference_mode, lambda: minidl.set_grad_enabled(False)])
+    @pytest.mark.parametrize(
+        "switch", [lambda: minidl.no_grad, minidl.no_grad, minidl.inference_mode, lambda: minidl.set_grad_enabled(False)]
+    )
     def test_as_decorator(self, switch):
 
         @switch()

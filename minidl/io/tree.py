@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, FileError
-from ..tensor import Tensor, from_numpy
+from ..making import from_numpy
+from ..tensor import Tensor
 from .weights import read, save_file
 
 __all__ = ["load", "save"]

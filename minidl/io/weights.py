@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, FileError
-from ..tensor import Tensor, from_numpy
+from ..making import from_numpy
+from ..tensor import Tensor
 from .atomic import write_atomically
 
 __all__ = ["load_file", "save_file"]

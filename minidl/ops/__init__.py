@@ -1,17 +1,23 @@
 """Differentiable functions, one family a file, forward and backward side by side."""
 
 from .arithmetic import *
+from .broadcast import *
 from .compare import *
 from .conv import *
 from .cross_entropy import *
+from .diagonals import *
+from .division import *
 from .einsum import *
 from .exponential import *
 from .extrema import *
+from .gather import *
 from .indexing import *
 from .join import *
 from .matmul import *
 from .ordering import *
+from .placing import *
 from .pool import *
+from .power import *
 from .promotion import *
 from .reduce import *
 from .regression import *

@@ -1,13 +1,11 @@
-"""Arithmetic with broadcasting: add, subtract, multiply, divide, powers, remainders."""
-
-import math
+"""Arithmetic with broadcasting: add, subtract, multiply, divide."""
 
 import numpy as np
 
 from ..errors import ArgumentError, dtype_error, word
-from ..tensor import Tensor
 from ..tape import Function
-from .promotion import Broadcasting, fit, floating, operand, quiet, tensor_only
+from ..tensor import Tensor
+from .promotion import Broadcasting, floating, is_whole, quiet, tensor_only
 
 __all__ = [
     "add",
@@ -15,17 +13,13 @@ __all__ = [
     "addcmul",
     "div",
     "divide",
-    "floor_divide",
-    "fmod",
     "lerp",
     "mul",
     "multiply",
     "neg",
     "negative",
     "positive",
-    "pow",
     "reciprocal",
-    "remainder",
     "rsub",
     "square",
     "sub",
@@ -125,8 +119,7 @@ class Div(Broadcasting):
 
     @quiet
     def forward(ctx, a, b):
-        need_a, need_b = ctx.needs_input_grad
-        ctx.save_for_backward(a if need_b else None, b)
+        ctx.save_for_backward(a if ctx.needs_input_grad[1] else None, b)
         return np.divide(a, b)
 
     def backward(ctx, grad):
@@ -143,171 +136,12 @@ def div(input, other, *, rounding_mode=None):
     (tensor([ 1.5000, -1.5000]), tensor([ 1, -1]))
     """
     if rounding_mode is None:
-        if _is_whole(input) and _is_whole(other):
+        if is_whole(input) and is_whole(other):
             input, other = (floating("div", each) if isinstance(each, Tensor) else each for each in (input, other))
         return Div.apply(input, other)
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode == "trunc":
-        _no_zero("div", input, other)
-        return TruncDivide.apply(input, other)
+    if rounding_mode in ("floor", "trunc"):
+        return rounded_quotient(rounding_mode, input, other)
     raise ArgumentError(word("div", 'rounding_mode must be None, "floor" or "trunc"', rounding_mode=rounding_mode))
-
-
-def _no_zero(op, input, other):
-    """Raise where truth values, or whole numbers by zero, would be divided."""
-    if _is_truth(input) and _is_truth(other):
-        raise dtype_error(op, "two bool operands are not accepted", input="bool", other="bool")
-    if _is_whole(input) and _is_whole(other) and not np.all(other._array if isinstance(other, Tensor) else other):
-        raise ArgumentError(word(op, "integers cannot be divided by zero"))
-
-
-class FloorDivide(Broadcasting):
-    __slots__ = ()
-    op = "floor_divide"
-
-    @quiet
-    def forward(ctx, a, b):
-        return np.floor_divide(a, b) if np.result_type(a, b).kind != "f" else np.floor(np.divide(a, b))
-
-    def backward(ctx, grad):
-        return ctx.summed(grad * 0, grad * 0)
-
-
-class TruncDivide(Broadcasting):
-    __slots__ = ()
-    op = "div"
-
-    @quiet
-    def forward(ctx, a, b):
-        if np.result_type(a, b).kind == "f":
-            return np.trunc(np.divide(a, b))
-        quotient = np.floor_divide(a, b)
-        return quotient + ((np.remainder(a, b) != 0) & ((np.asarray(a) < 0) != (np.asarray(b) < 0)))
-
-    def backward(ctx, grad):
-        return ctx.summed(grad * 0, grad * 0)
-
-
-def floor_divide(input, other):
-    """Return ``floor(input / other)``; its gradient is zero.
-
-    >>> import minidl
-    >>> minidl.floor_divide(minidl.tensor([7, -7]), 2)
-    tensor([ 3, -4])
-    """
-    _no_zero("floor_divide", input, other)
-    return FloorDivide.apply(input, other)
-
-
-class Remainder(Broadcasting):
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return np.remainder(a, b)
-
-    def backward(ctx, grad):
-        a, b = ctx.saved_tensors
-        return ctx.summed(grad, -grad * floor_divide(a, b) if ctx.needs_input_grad[1] else None)
-
-
-def remainder(input, other):
-    """Return the remainder of floor division, with the sign of ``other``, as Python's ``%``.
-
-    >>> import minidl
-    >>> minidl.remainder(minidl.tensor([-3.0, 3.0]), 2)
-    tensor([1., 1.])
-    """
-    _no_zero("remainder", input, other)
-    return Remainder.apply(input, other)
-
-
-class Fmod(Broadcasting):
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, a, b):
-        ctx.save_for_backward(a, b)
-        return np.fmod(a, b)
-
-    def backward(ctx, grad):
-        a, b = ctx.saved_tensors
-        return ctx.summed(grad, -grad * TruncDivide.apply(a, b) if ctx.needs_input_grad[1] else None)
-
-
-def fmod(input, other):
-    """Return the remainder of division rounded towards zero, with the sign of ``input``, as C's ``fmod``.
-
-    >>> import minidl
-    >>> minidl.fmod(minidl.tensor([-3.0, 3.0]), 2)
-    tensor([-1.,  1.])
-    """
-    _no_zero("fmod", input, other)
-    return Fmod.apply(input, other)
-
-
-class Pow(Broadcasting):
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, a, b):
-        out = np.power(a, b)
-        ctx.save_for_backward(a, b, out if ctx.needs_input_grad[1] else None)
-        return out
-
-    def backward(ctx, grad):
-        a, b, out = ctx.saved_tensors
-        need_a, need_b = ctx.needs_input_grad
-        grad_a = grad_b = None
-        if need_a and isinstance(b, (int, float)):
-            grad_a = grad * 0 if b == 0 else grad * (b * pow(a, b - 1))
-        elif need_a:
-            grad_a = where(b == 0, 0.0, grad * (b * pow(a, b - 1)))
-        if need_b and isinstance(a, (int, float)):
-            slope = grad * out * (math.log(a) if a > 0 else math.nan if a else -math.inf)
-            grad_b = where(b >= 0, 0.0, slope) if a == 0 else slope
-        elif need_b:
-            grad_b = where((a == 0) & (b >= 0), 0.0, grad * out * log(a))  # 0 ** b is flat for b >= 0
-        return ctx.summed(grad_a, grad_b)
-
-
-def pow(input, exponent):  # noqa: A001
-    """Return ``input ** exponent``, elementwise with broadcasting; either may be a number.
-
-    >>> import minidl
-    >>> minidl.pow(minidl.tensor([2.0, 3.0]), 2)
-    tensor([4., 9.])
-    """
-    if _is_truth(input) and _is_truth(exponent):
-        if exponent is True:
-            return mul(input, True)
-        raise dtype_error("pow", "two bool operands are not accepted", input="bool", exponent="bool")
-    if isinstance(exponent, (int, float)):
-        if exponent == 2 and not _is_truth(input):
-            return mul(input, input)
-        if exponent < 0 and _is_whole(input) and isinstance(exponent, int):
-            raise ArgumentError(word("pow", "integers cannot be raised to negative integer powers", exponent=exponent))
-    elif _is_whole(exponent) and _is_whole(input) and _has_negative(exponent):
-        raise ArgumentError(word("pow", "integers cannot be raised to negative integer powers"))
-    return Pow.apply(input, exponent)
-
-
-def _is_whole(value):
-    if isinstance(value, Tensor):
-        return value._array.dtype.kind in "iub"
-    return isinstance(value, int)
-
-
-def _is_truth(value):
-    if isinstance(value, Tensor):
-        return value._array.dtype.kind == "b"
-    return isinstance(value, bool)
-
-
-def _has_negative(exponent):
-    return isinstance(exponent, Tensor) and bool((exponent._array < 0).any())
 
 
 class Neg(Function, arrays=True):
@@ -408,5 +242,4 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 
 subtract, multiply, divide, true_divide, negative = sub, mul, div, div, neg
 
-from .exponential import log  # noqa: E402 (the derivatives need each other)
-from .selection import where  # noqa: E402
+from .division import rounded_quotient  # noqa: E402 (it needs what is above)

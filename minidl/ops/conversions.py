@@ -5,10 +5,11 @@ import numpy as np
 from ..creation import made, shape_of
 from ..devices import check_device
 from ..devices import device as device_type
-from ..dtypes import float16, float32, float64, int8, int16, int32, int64, to_numpy, uint8
 from ..dtypes import bool as bool_
+from ..dtypes import float16, float32, float64, int8, int16, int32, int64, to_numpy, uint8
 from ..errors import DTypeError, word
-from ..tensor import Tensor, check_options, tensor
+from ..making import check_options, tensor
+from ..tensor import Tensor
 from . import inplace
 from .promotion import to as cast
 from .selection import where as choose
@@ -32,7 +33,7 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, mem
     return cast(self, dtype, copy)
 
 
-def type(self, dtype=None, non_blocking=False):  # noqa: A001
+def type(self, dtype=None, non_blocking=False):
     """Return the dtype's name, or the tensor in another dtype."""
     return f"minidl.{self.dtype.name}" if dtype is None else cast(self, dtype)
 

@@ -128,7 +128,7 @@ def _picked(op, argument, result, input, dim, keepdim):
     return result(values.squeeze(dim), indices.squeeze(dim))
 
 
-def max(input, dim=None, keepdim=False):  # noqa: A001
+def max(input, dim=None, keepdim=False):
     """Return the largest element; with ``dim`` the named pair (values, indices); with a tensor, `maximum`.
 
     >>> import minidl
@@ -141,7 +141,7 @@ def max(input, dim=None, keepdim=False):  # noqa: A001
     return amax(input, ()) if dim is None else _picked("max", argmax, max_result, tensor_only("max", input), dim, keepdim)
 
 
-def min(input, dim=None, keepdim=False):  # noqa: A001
+def min(input, dim=None, keepdim=False):
     """Return the smallest element; with ``dim`` the named pair (values, indices); with a tensor, `minimum`.
 
     >>> import minidl

@@ -14,7 +14,8 @@ from ..modes import mode
 from ..tape import linked
 from ..tensor import Tensor, wrap
 from ..versions import changed
-from .indexing import GetItem, IndexPut
+from .indexing import GetItem
+from .placing import IndexPut
 from .promotion import Cast, operand
 from .selection import where
 

@@ -5,9 +5,10 @@ import numpy as np
 from ..errors import ArgumentError, DTypeError, RangeError, dtype_error, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
+from .broadcast import atleast_1d, atleast_2d, atleast_3d
 from .dims import one_dim, several_dims, sizes_of
 from .promotion import Cast, common_dtype, tensor_only
-from .shape import atleast_1d, atleast_2d, atleast_3d, reshape, unsqueeze
+from .shape import reshape, unsqueeze
 from .views import mark_view
 
 __all__ = [

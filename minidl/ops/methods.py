@@ -9,13 +9,13 @@ import numpy as np
 
 from .. import gradients, hooks, random
 from ..tensor import Tensor
-from . import arithmetic, compare, indexing, inplace, join, selection
+from . import arithmetic, compare, division, indexing, inplace, join, power, selection
 from .conversions import CONVERSIONS
 from .matmul import matmul
 
 # Functions that become methods of the same name. Left out are those that take several tensors, or none.
-_FAMILIES = """arithmetic compare exponential extrema indexing matmul ordering reduce relu selection shape softmax statistics
-    trigonometric""".split()
+_FAMILIES = """arithmetic broadcast compare diagonals division exponential extrema gather indexing matmul ordering placing power
+    reduce relu selection shape softmax statistics trigonometric""".split()
 _NOT_METHODS = {"where", "linear", "broadcast_shapes", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d", "rsub", "cdist"}
 _FROM_JOIN = ("chunk", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "split", "tensor_split", "tile", "unbind")
 
@@ -68,9 +68,9 @@ _OPERATORS = {
     "sub": arithmetic.sub,
     "mul": arithmetic.Mul.apply,
     "truediv": arithmetic.div,
-    "floordiv": arithmetic.floor_divide,
-    "mod": arithmetic.remainder,
-    "pow": arithmetic.pow,
+    "floordiv": division.floor_divide,
+    "mod": division.remainder,
+    "pow": power.pow,
     "matmul": matmul,
     "and": compare.bitwise_and,
     "or": compare.bitwise_or,

@@ -250,7 +250,7 @@ def bincount(input, weights=None, minlength=0):
     return wrap(counts.astype(weights._array.dtype if weights._array.dtype.kind == "f" else np.float64))
 
 
-def histc(input, bins=100, min=0, max=0):  # noqa: A002
+def histc(input, bins=100, min=0, max=0):
     """Return how many elements fall into each of ``bins`` equal intervals from ``min`` to ``max`` (of the data if both are 0).
 
     >>> import minidl

@@ -170,6 +170,20 @@ def float_only(op, input):
     return input
 
 
+def is_whole(value):
+    """Say whether a tensor or number is of integers or bools."""
+    if isinstance(value, Tensor):
+        return value._array.dtype.kind in "iub"
+    return isinstance(value, int)
+
+
+def is_truth(value):
+    """Say whether a tensor or number is of bools."""
+    if isinstance(value, Tensor):
+        return value._array.dtype.kind == "b"
+    return isinstance(value, bool)
+
+
 def result_type(tensor1, tensor2):
     """Return the dtype that an operation on two tensors or numbers computes in.
 

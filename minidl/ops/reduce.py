@@ -37,7 +37,7 @@ class Sum(Function, arrays=True):
         return spread(grad, *ctx.layout)
 
 
-def sum(input, dim=None, keepdim=False, *, dtype=None):  # noqa: A001
+def sum(input, dim=None, keepdim=False, *, dtype=None):
     """Return the sum over ``dim``; integers and bools are summed as int64.
 
     input: (...); result: the shape without ``dim``, or with ones there under ``keepdim``.
@@ -248,7 +248,7 @@ def _logical(op, ufunc, input, dim, keepdim):
     return wrap(out.astype(np.uint8) if array.dtype == np.uint8 else out)
 
 
-def all(input, dim=None, keepdim=False):  # noqa: A001
+def all(input, dim=None, keepdim=False):
     """Return whether all elements along ``dim`` are true (not zero).
 
     >>> import minidl
@@ -258,7 +258,7 @@ def all(input, dim=None, keepdim=False):  # noqa: A001
     return _logical("all", np.logical_and, input, dim, keepdim)
 
 
-def any(input, dim=None, keepdim=False):  # noqa: A001
+def any(input, dim=None, keepdim=False):
     """Return whether any element along ``dim`` is true (not zero).
 
     >>> import minidl

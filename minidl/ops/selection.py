@@ -14,17 +14,17 @@ __all__ = [
     "clamp",
     "clip",
     "copysign",
+    "floor",
     "fmax",
     "fmin",
-    "floor",
     "frac",
     "heaviside",
     "maximum",
     "minimum",
     "nan_to_num",
     "round",
-    "sign",
     "sgn",
+    "sign",
     "trunc",
     "where",
 ]
@@ -199,7 +199,7 @@ class Clamp(Function, arrays=True):
         return where(inside, grad, 0.0)
 
 
-def clamp(input, min=None, max=None):  # noqa: A002
+def clamp(input, min=None, max=None):
     """Return ``input`` limited to the range from ``min`` to ``max`` (numbers or tensors); the gradient passes at the bounds.
 
     >>> import minidl
@@ -235,7 +235,7 @@ class Abs(Function, arrays=True):
         return grad * sign(x)
 
 
-def abs(input):  # noqa: A001
+def abs(input):
     """Return the absolute value; its slope at 0 is 0.
 
     >>> import minidl
@@ -316,7 +316,7 @@ def trunc(input):
     return Step.apply(_numbers("trunc", input), np.trunc)
 
 
-def round(input, *, decimals=0):  # noqa: A001
+def round(input, *, decimals=0):
     """Return ``input`` rounded to ``decimals`` digits, halves to the even neighbour.
 
     >>> import minidl

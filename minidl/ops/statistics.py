@@ -7,10 +7,11 @@ import numpy as np
 from ..errors import ArgumentError, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arithmetic import mul, pow
+from .arithmetic import mul
 from .dims import several_dims
 from .exponential import exp, sqrt
 from .extrema import amax, amin
+from .power import pow
 from .promotion import float_only, floating, quiet
 from .reduce import mean, spread, sum
 from .selection import abs, sign, where
@@ -34,7 +35,7 @@ class Var(Function, arrays=True):
 
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        shape, axes, keepdim = ctx.layout
+        _, axes, _ = ctx.layout
         centre = x.mean(axes, keepdim=True) if isinstance(x, Tensor) else x.mean(axes, keepdims=True)
         if ctx.count == 0:
             return spread(grad, *ctx.layout) * math.nan
