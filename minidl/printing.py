@@ -87,5 +87,5 @@ def _float_format(array):
     if array.ndim == 0:
         return word_of
     sample = array.reshape(-1)[:1000] if array.size > _options["threshold"] else array.reshape(-1)
-    width = max(len(word_of(value)) for value in sample)
+    width = max((len(word_of(value)) for value in sample if np.isfinite(value)), default=0)
     return lambda value: word_of(value).rjust(width)
