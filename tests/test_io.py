@@ -84,6 +84,19 @@ def test_types_without_a_counterpart_widen_exactly_or_are_refused(tmp_path):
         io.load_file(path)
 
 
+def test_equal_states_are_equal_files(tmp_path):
+    from safetensors import safe_open
+
+    tensors = {name: np.arange(size, dtype="float32") for name, size in (("z", 3), ("a", 5), ("m", 1))}
+    metadata = {f"key {i}": f"value \u00e9 {i}" for i in range(20)}
+    for name in ("one", "two"):
+        io.save_file(tensors, tmp_path / name, metadata)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    with safe_open(tmp_path / "one", "numpy") as file:
+        assert file.metadata() == metadata
+        np.testing.assert_array_equal(file.get_tensor("a"), tensors["a"])
+
+
 @pytest.mark.parametrize(
     ("tensors", "metadata"),
     [

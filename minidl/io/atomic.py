@@ -9,7 +9,7 @@ from collections.abc import Iterable
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes]) -> None:
+def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes | memoryview]) -> None:
     """Write `chunks` to `path`: into a temporary file beside it, flushed to the disk, then renamed over it.
 
     After a crash, a full disk or kill -9 at any point, `path` holds what it held before or all of the new content.

@@ -60,7 +60,18 @@ def save_file(
         if not isinstance(key, str) or not isinstance(value, str):
             raise ArgumentError(f"save_file: metadata must map strings to strings, got {key!r}: {value!r}")
     arrays = {name: _storable(name, value) for name, value in tensors.items()}
-    write_atomically(filename, [save(arrays, dict(metadata) if metadata else None)])
+    write_atomically(filename, _in_order(save(arrays, dict(metadata) if metadata else None)))
+
+
+def _in_order(content: bytes) -> list[bytes | memoryview]:
+    """Return a file's parts with its metadata sorted: the library shuffles them, and equal states shall be equal files."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    if "__metadata__" in header:
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the numbers start at a multiple of eight bytes
+    return [len(text).to_bytes(8, "little"), text, memoryview(content)[end:]]
 
 
 def _storable(name: Any, value: Any) -> np.ndarray:
