@@ -37,7 +37,17 @@ LEVELS = {
 if not X86:
     LEVELS = {"portable": ([],)}
 
-C_FLAGS = ["-O3", "-g0", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden", "-Wall", "-Wno-unknown-pragmas"]
+C_FLAGS = [
+    "-O3",
+    "-g0",
+    "-std=gnu11",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wno-unknown-pragmas",
+]
 
 OPENMP_PROGRAM = """
 #include <omp.h>
@@ -130,7 +140,10 @@ def extensions():
         "depends": headers,
     }
     macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-    cython = {"build_dir": GENERATED, "compiler_directives": {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}}
+    cython = {
+        "build_dir": GENERATED,
+        "compiler_directives": {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True},
+    }
     flags = C_FLAGS + compile_openmp + sanitize
     single = [
         Extension(f"minidl.kernels.{name}", [f"{KERNELS}/{name}.pyx"], define_macros=macros, extra_compile_args=flags, **common)

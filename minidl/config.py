@@ -9,7 +9,7 @@ import os
 
 from .errors import ArgumentError
 
-__all__ = ["get_num_threads", "set_num_threads", "threads", "thread_limits"]
+__all__ = ["get_num_threads", "set_num_threads", "thread_limits", "threads"]
 
 
 def _from_environment() -> int | None:
@@ -36,7 +36,11 @@ def _cgroup_folders(root: str, process: str) -> list[str]:
     folders = []
     for line in _read(process).splitlines():
         _, controllers, path = line.split(":", 2)
-        base = root if controllers == "" else next((f"{root}/{c}" for c in ("cpu,cpuacct", "cpu") if c in controllers and os.path.isdir(f"{root}/{c}")), "")
+        base = (
+            root
+            if controllers == ""
+            else next((f"{root}/{c}" for c in ("cpu,cpuacct", "cpu") if c in controllers and os.path.isdir(f"{root}/{c}")), "")
+        )
         while base:
             folders.append(f"{base}/{path.strip('/')}".rstrip("/"))
             if path in ("", "/"):

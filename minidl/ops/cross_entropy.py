@@ -126,9 +126,7 @@ def nan_division(total):
     return total if total else float("nan")
 
 
-def cross_entropy(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
-):
+def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0):
     """Cross-entropy between softmax(input) and target classes (or class probabilities).
 
         loss[n] = (1 - s) w[y] (log sum over c of exp x[c] - x[y]) + s / C * sum over c of w[c] (log sum exp x - x[c]),  y = target[n]

@@ -1,6 +1,5 @@
 """Softmax and its logarithm along one dimension, on their kernels."""
 
-
 from .. import kernels
 from ..errors import dtype_error
 from ..tape import Function
