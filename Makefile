@@ -51,6 +51,7 @@ stress: $(STAMPS)/test ## threads, forks and views at once, against the serial b
 
 # The sanitized modules are built in a copy of the sources, so that they never mix with the ordinary ones.
 ASAN := build/asan
+ASAN_TESTS ?= tests
 asan: $(STAMPS)/test ## build with the address sanitizer and run the tests on it
 	@mkdir -p $(ASAN) && rm -rf $(ASAN)/tests
 	@tar -cf - --exclude='*.so' --exclude=__pycache__ $(wildcard *.py *.toml *.md *.in LICENSE Makefile .ci minidl tests tools benchmarks examples) | tar -xf - -C $(ASAN)
@@ -58,7 +59,7 @@ asan: $(STAMPS)/test ## build with the address sanitizer and run the tests on it
 	@cd $(ASAN) && MINIDL_SANITIZE=address "$(CURDIR)/$(PY)" setup.py --quiet build_ext --inplace
 	@cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	  MINIDL_POOL=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)" \
-	  "$(CURDIR)/$(PY)" -m pytest tests -p no:cacheprovider --ignore-glob='*test_peers_*' --ignore=tests/test_pool.py $(ARGS)
+	  "$(CURDIR)/$(PY)" -m pytest $(ASAN_TESTS) -p no:cacheprovider --ignore-glob='*test_peers_*' --ignore=tests/test_pool.py $(ARGS)
 
 wheel: $(STAMPS)/base ## a wheel in dist/
 	@$(PIP) wheel --no-build-isolation --no-deps --wheel-dir dist .
