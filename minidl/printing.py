@@ -52,9 +52,7 @@ def _suffix(tensor):
 def _numbers(array):
     shown = {"threshold": _options["threshold"], "edgeitems": _options["edgeitems"]}
     formatter = {"float_kind": _float_format(array), "bool": _bool_format(array), "int_kind": _int_format(array)}
-    return np.array2string(
-        array, separator=", ", prefix="tensor(", max_line_width=_options["linewidth"], formatter=formatter, **shown
-    )
+    return np.array2string(array, separator=", ", prefix="tensor(", max_line_width=_options["linewidth"], formatter=formatter, **shown)
 
 
 def _bool_format(array):

@@ -59,8 +59,15 @@ class Generator:
             self._seed = int(seed.__index__()) % 2**64
         except AttributeError:
             raise DTypeError(word("manual_seed", "seed must be an integer", seed=seed)) from None
-        self.numpy = np.random.Generator(np.random.Philox(key=self._seed))
+        self._numpy = None
         return self
+
+    @property
+    def numpy(self):
+        """NumPy's generator, made when first needed: importing numpy.random takes time."""
+        if self._numpy is None:
+            self._numpy = np.random.Generator(np.random.Philox(key=self._seed))
+        return self._numpy
 
     def seed(self):
         """Start again from a seed that the operating system makes up; return the seed."""

@@ -40,12 +40,20 @@ INDICES = [
 
 
 def _gather_samples(rng):
-    return [at(normal(rng, 3, 4), 1, rng.integers(0, 4, (3, 6))), at(normal(rng, 3, 4), 0, rng.integers(0, 3, (2, 4))), at(normal(rng, 5), 0, rng.integers(0, 5, 7))]
+    return [
+        at(normal(rng, 3, 4), 1, rng.integers(0, 4, (3, 6))),
+        at(normal(rng, 3, 4), 0, rng.integers(0, 3, (2, 4))),
+        at(normal(rng, 5), 0, rng.integers(0, 5, 7)),
+    ]
 
 
 def _scatter_samples(rng):
     order = np.stack([rng.permutation(4)[:3] for _ in range(3)])
-    return [at(normal(rng, 3, 4), 1, order, normal(rng, 3, 3)), at(normal(rng, 4, 3), 0, order.T[:2], normal(rng, 3, 3)), at(normal(rng, 3, 4), 1, order, 2.0)]
+    return [
+        at(normal(rng, 3, 4), 1, order, normal(rng, 3, 3)),
+        at(normal(rng, 4, 3), 0, order.T[:2], normal(rng, 3, 3)),
+        at(normal(rng, 3, 4), 1, order, 2.0),
+    ]
 
 
 def _mask(rng, *shape):

@@ -132,7 +132,19 @@ class TestMemory:
 
     def test_views_share(self):
         x = minidl.zeros(2, 3)
-        for view in (x.view(6), x.reshape(3, 2), x.T, x[0], x[:, 1:], x.unsqueeze(0), x.detach(), x.data, x[0, 0], x.permute(1, 0), x.chunk(2)[0]):
+        for view in (
+            x.view(6),
+            x.reshape(3, 2),
+            x.T,
+            x[0],
+            x[:, 1:],
+            x.unsqueeze(0),
+            x.detach(),
+            x.data,
+            x[0, 0],
+            x.permute(1, 0),
+            x.chunk(2)[0],
+        ):
             before = x.numpy().copy()
             view.add_(1)
             assert (x.numpy() != before).any()
@@ -163,7 +175,16 @@ class TestFacts:
         x = minidl.zeros(2, 3)
         assert repr(x.shape) == "minidl.Size([2, 3])" and x.shape.numel() == 6
         assert isinstance(x.shape[:1], minidl.Size) and x.size(-1) == 3 and x.size() == (2, 3)
-        assert (x.dim(), x.ndim, x.numel(), len(x), x.stride(), x.T.stride(), x.element_size(), x.nbytes) == (2, 2, 6, 2, (3, 1), (1, 3), 4, 24)
+        assert (x.dim(), x.ndim, x.numel(), len(x), x.stride(), x.T.stride(), x.element_size(), x.nbytes) == (
+            2,
+            2,
+            6,
+            2,
+            (3, 1),
+            (1, 3),
+            4,
+            24,
+        )
         with pytest.raises(IndexError, match="size: dim must name a dimension"):
             x.size(2)
 

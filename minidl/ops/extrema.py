@@ -184,5 +184,3 @@ def cummin(input, dim):
     tensor([3., 1., 1.])
     """
     return _cumulative("cummin", np.minimum, cummin_result, input, dim)
-
-

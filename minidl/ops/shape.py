@@ -98,8 +98,6 @@ def _view_dtype(input, dtype):
     return mark_view(type(input).detach(Tensor(array)), input)
 
 
-
-
 def flatten(input, start_dim=0, end_dim=-1):
     """Return the dimensions from ``start_dim`` to ``end_dim`` made one.
 
@@ -246,8 +244,6 @@ def movedim(input, source, destination):
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place, axis)
     return permute(input, *order)
-
-
 
 
 def squeeze(input, dim=None):
