@@ -105,13 +105,14 @@ def _apply_to_two(cls, forward):
 
     Such a class has ``promote(op, a, b)``, which returns operands of one dtype or None where they fit as they are, and a slot
     ``shapes``, set to the shapes that gradients must be summed to, or to None where nothing was broadcast. It saves (a, b) or
-    (a, b, out), with None for what is not needed, so that places need not be recorded.
+    (a, b, out), with None for what is not needed, so that places need not be recorded. Where it ``converts``, Python numbers
+    reach it as 0-d arrays, with which NumPy is three times as fast.
     """
-    op, promote = getattr(cls, "op", cls.__name__.lower()), cls.promote
+    op, promote, converts = getattr(cls, "op", cls.__name__.lower()), cls.promote, cls.converts
 
     def apply(a, b):
         edge_a = edge_b = None
-        array_a, array_b = a, b
+        one_tensor = False
         if isinstance(a, Tensor):
             array_a = a._array
             if a._requires_grad and mode.enabled:
@@ -122,12 +123,16 @@ def _apply_to_two(cls, forward):
                     edge_b = b if b._edge is None else b._edge
                 fits = array_a.dtype is array_b.dtype
             else:
-                fits = type(b) is float and array_a.dtype.kind == "f"
+                one_tensor = True
+                fits = (type(b) is float or type(b) is int) and array_a.dtype.kind == "f"
+                array_b = np.array(b, array_a.dtype) if fits and converts else b
         elif isinstance(b, Tensor):
             array_b = b._array
             if b._requires_grad and mode.enabled:
                 edge_b = b if b._edge is None else b._edge
-            fits = type(a) is float and array_b.dtype.kind == "f"
+            one_tensor = True
+            fits = (type(a) is float or type(a) is int) and array_b.dtype.kind == "f"
+            array_a = np.array(a, array_b.dtype) if fits and converts else a
         else:
             node = _new(cls)
             node.needs_input_grad = False, False
@@ -152,7 +157,7 @@ def _apply_to_two(cls, forward):
         else:
             node._edges = edge_a, edge_b
             node._ids = node._outputs = node.shapes = None
-            if array_a is not a and array_b is not b and array_a.shape != array_b.shape:
+            if not one_tensor and array_a.shape != array_b.shape:
                 node.shapes = array_a.shape, array_b.shape
             node._tick = clock()
             result._requires_grad = True

@@ -18,6 +18,7 @@ __all__ = [
 
 class Pow(Broadcasting):
     __slots__ = ()
+    converts = False  # the derivative is simpler for a number
 
     @quiet
     def forward(ctx, a, b):

@@ -24,6 +24,7 @@ class Broadcasting(Function, arrays=True):
     """Base of the functions of two operands: these promote, broadcast, and sum gradients back to the operands' shapes."""
 
     __slots__ = ("shapes",)
+    converts = True
 
     @staticmethod
     def promote(op, a, b):
