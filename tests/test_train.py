@@ -3,6 +3,7 @@
 import csv
 import io as text_io
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -160,6 +161,24 @@ def test_a_checkpoint_continues_bit_for_bit(tmp_path):
     assert [row["epoch"] for row in second.history] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(ArgumentError, match="every"):
         Checkpoint("x", every=0)
+
+
+def test_an_interruption_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    from minidl.train import callbacks
+
+    def interrupted(*args, when, **parts):
+        if when == "after":
+            io.save_checkpoint(*args, **parts)
+        raise KeyboardInterrupt
+
+    for when, expected in (("before", 1), ("after", 2)):
+        checkpoint = Checkpoint(tmp_path / when)
+        trainer, loader = setup([checkpoint])
+        trainer.fit(loader, 1)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(callbacks, "save_checkpoint", partial(interrupted, when=when))
+            trainer.fit(loader, 2)
+        assert checkpoint.last_complete() == expected
 
 
 def test_the_bar_shows_epoch_loss_accuracy_and_speed(monkeypatch):

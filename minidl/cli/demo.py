@@ -85,8 +85,9 @@ def _fit(trainer: Trainer, loader: DataLoader, epochs: int, validation: DataLoad
     try:
         trainer.fit(loader, epochs, validation)
     except KeyboardInterrupt:
-        state = f"{checkpoint.path} is complete to epoch {checkpoint.epoch}; go on with --resume"
-        print(f"interrupted: {state if checkpoint.epoch else 'no epoch was complete yet'}", file=sys.stderr)
+        epoch = checkpoint.last_complete()
+        state = f"{checkpoint.path} is complete to epoch {epoch}; go on with --resume"
+        print(f"interrupted: {state if epoch else 'no epoch was complete yet'}", file=sys.stderr)
         raise
     return time.perf_counter() - start
 

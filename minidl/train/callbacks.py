@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from ..errors import ArgumentError
-from ..io import load_checkpoint, save_checkpoint, save_file, write_atomically
+from ..io import load, load_checkpoint, save_checkpoint, save_file, write_atomically
 
 __all__ = ["BestWeights", "CSVLog", "Callback", "Checkpoint", "EarlyStopping", "LearningCurves", "ProgressBar"]
 
@@ -225,18 +225,31 @@ class Checkpoint(Callback):
         self.path = path
         self.every = every
         self.epoch = 0
+        self._begun = 0  # the epoch of the last checkpoint that was begun
 
     def on_epoch_end(self, trainer: Any, row: dict[str, float]) -> None:
         """Write the checkpoint if it is time."""
         if trainer.epoch % self.every == 0:
+            self._begun = trainer.epoch
             save_checkpoint(self.path, **self._parts(trainer))
             self.epoch = trainer.epoch
+
+    def last_complete(self) -> int:
+        """Return the epoch of this run's last complete checkpoint, 0 if there is none.
+
+        Looks into the file where an interruption came while a checkpoint was being written.
+        """
+        if self._begun != self.epoch and os.path.isfile(self.path):
+            stored = load(self.path)
+            if isinstance(stored, dict) and stored.get("parts", {}).get("trainer", {}).get("epoch") == self._begun:
+                self.epoch = self._begun
+        return self.epoch
 
     def restore(self, trainer: Any, loader: Any = None) -> None:
         """Bring a trainer made in the same way (and its loader) to where the checkpoint was written."""
         trainer.loader = loader
         load_checkpoint(self.path, **self._parts(trainer))
-        self.epoch = trainer.epoch
+        self.epoch = self._begun = trainer.epoch
 
     @staticmethod
     def _parts(trainer: Any) -> dict[str, Any]:
