@@ -32,7 +32,7 @@ def test_help_and_mistakes(capsys):
 
 
 def run(*args, cwd):
-    return subprocess.run([sys.executable, "-m", "minidl", *args], cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-m", "minidl", *args], cwd=cwd, capture_output=True, text=True, timeout=400)
 
 
 def test_an_error_is_one_line(tmp_path):
