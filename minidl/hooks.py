@@ -7,7 +7,7 @@ from .errors import GradError, word
 
 __all__ = ["RemovableHandle", "post_accumulate", "register", "retain"]
 
-on_nodes = WeakKeyDictionary()  # node -> {key: (output, function)}
+on_nodes: WeakKeyDictionary = WeakKeyDictionary()  # node -> {key: (output, function)}
 _next_key = itertools.count().__next__
 
 

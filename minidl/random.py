@@ -106,7 +106,7 @@ class Generator:
 _STATE_BYTES = 14 * 8  # counter 4, key 2, buffer 4, its position, half a number left over (2), seed
 
 default_generator = Generator()
-_held_by_fork = []
+_held_by_fork: list = []
 
 
 def _hold_for_fork():

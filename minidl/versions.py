@@ -13,7 +13,7 @@ import numpy as np
 clock = itertools.count(1).__next__
 last_change = 0  # the tick of the newest change anywhere: nodes younger than it need not look further
 
-_changes = {}  # id(root) -> _Change
+_changes: dict = {}  # id(root) -> _Change
 
 
 class _Change:

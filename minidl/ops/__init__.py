@@ -13,6 +13,7 @@ from .extrema import *
 from .gather import *
 from .indexing import *
 from .join import *
+from .limits import *
 from .matmul import *
 from .ordering import *
 from .placing import *
@@ -27,3 +28,4 @@ from .shape import *
 from .softmax import *
 from .statistics import *
 from .trigonometric import *
+from .windows import *

@@ -11,6 +11,7 @@ from .promotion import tensor_only
 __all__ = [
     "diag",
     "diagonal",
+    "trace",
     "tril",
     "triu",
 ]
@@ -91,3 +92,15 @@ def diag(input, diagonal=0):
         raise shape_error("diag", "a vector or a matrix is needed", input=tuple(input.shape))
     size = input._array.shape[0] + abs(diagonal)
     return PutZeros.apply(input, (size, size), _diagonal_index(size, size, diagonal), False)
+
+
+def trace(input):
+    """Return the sum of the diagonal of a matrix.
+
+    >>> import minidl
+    >>> minidl.trace(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
+    if tensor_only("trace", input).ndim != 2:
+        raise shape_error("trace", "a matrix is needed", input=tuple(input.shape))
+    return diagonal(input).sum()

@@ -1,8 +1,15 @@
-"""Reading dimension arguments: negative ones, tuples, duplicates, ranges."""
+"""Dimension arguments (negative ones, tuples, duplicates, ranges), and named results of what works along one."""
+
+from collections import namedtuple
 
 from ..errors import DTypeError, RangeError, ShapeError, word
 
-__all__ = ["one_dim", "several_dims", "sizes_of"]
+__all__ = ["named_pair", "one_dim", "several_dims", "sizes_of"]
+
+
+def named_pair(name, *fields):
+    """Return a class of named tuples; ``values`` and ``indices`` unless other fields are given."""
+    return namedtuple(name, fields or ("values", "indices"))
 
 
 def one_dim(op, dim, ndim):

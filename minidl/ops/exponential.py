@@ -19,6 +19,7 @@ __all__ = [
     "log2",
     "log10",
     "logaddexp",
+    "logit",
     "rsqrt",
     "sigmoid",
     "sqrt",
@@ -302,6 +303,19 @@ def erfc(input):
     tensor([1.])
     """
     return 1 - erf(input)
+
+
+def logit(input, eps=None):
+    """Return ``log(input / (1 - input))``, the inverse of `sigmoid`; ``eps`` keeps the input that far from 0 and 1.
+
+    >>> import minidl
+    >>> minidl.logit(minidl.tensor([0.5]))
+    tensor([0.])
+    """
+    input = floating("logit", input)
+    if eps is not None:
+        input = input.clamp(eps, 1 - eps)
+    return log(input / (1 - input))
 
 
 class LogAddExp(Broadcasting):

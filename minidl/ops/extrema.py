@@ -4,25 +4,23 @@
 index it returns. So does PyTorch.
 """
 
-from collections import namedtuple
-
 import numpy as np
 
 from ..errors import dtype_error
 from ..tape import Function
 from ..tensor import Tensor, wrap
-from .dims import one_dim, several_dims
+from .dims import named_pair, one_dim, several_dims
 from .promotion import tensor_only
 from .reduce import need_elements, spread
 from .selection import maximum, minimum, where
 
 __all__ = ["amax", "amin", "aminmax", "argmax", "argmin", "cummax", "cummin", "max", "min"]
 
-max_result = namedtuple("max", ["values", "indices"])
-min_result = namedtuple("min", ["values", "indices"])
-aminmax_result = namedtuple("aminmax", ["min", "max"])
-cummax_result = namedtuple("cummax", ["values", "indices"])
-cummin_result = namedtuple("cummin", ["values", "indices"])
+max_result = named_pair("max")
+min_result = named_pair("min")
+aminmax_result = named_pair("aminmax", "min", "max")
+cummax_result = named_pair("cummax")
+cummin_result = named_pair("cummin")
 
 
 class Extremum(Function, arrays=True):

@@ -9,21 +9,22 @@ import numpy as np
 
 from .. import gradients, hooks, random
 from ..tensor import Tensor
-from . import arithmetic, compare, division, indexing, inplace, join, power, selection
+from . import arithmetic, compare, division, indexing, inplace, join, power, selection, windows
 from .conversions import CONVERSIONS
 from .matmul import matmul
 
 # Functions that become methods of the same name. Left out are those that take several tensors, or none.
-_FAMILIES = """arithmetic broadcast compare diagonals division exponential extrema gather indexing matmul ordering placing power
-    reduce relu selection shape softmax statistics trigonometric""".split()
+_FAMILIES = """arithmetic broadcast compare diagonals division exponential extrema gather indexing limits matmul ordering placing power
+    reduce relu selection shape softmax statistics trigonometric windows""".split()
 _NOT_METHODS = {"where", "linear", "broadcast_shapes", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d", "rsub", "cdist"}
 _FROM_JOIN = ("chunk", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "split", "tensor_split", "tile", "unbind")
 
-_IN_PLACE = """abs absolute acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clamp clip copysign cos cosh cumprod cumsum
-    deg2rad div divide erf exp exp2 expm1 floor floor_divide fmod frac hypot index_add index_copy index_fill index_put lerp log
-    log10 log1p log2 masked_fill masked_scatter mul multiply nan_to_num neg negative pow rad2deg reciprocal relu remainder round rsqrt
-    scatter scatter_add sigmoid sign sin sinh sqrt square sub subtract tan tanh tril triu true_divide trunc
-    bitwise_and bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_xor logical_not eq ne lt le gt ge""".split()
+_IN_PLACE = """abs absolute acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clamp clamp_max clamp_min clip copysign cos
+    cosh cumprod cumsum deg2rad div divide erf exp exp2 expm1 floor floor_divide fmod frac hypot index_add index_copy
+    index_fill index_put lerp log log10 log1p log2 masked_fill masked_scatter mul multiply nan_to_num neg negative pow
+    rad2deg reciprocal relu remainder round rsqrt scatter scatter_add sigmoid sign sin sinh sqrt square sub subtract tan
+    tanh tril triu true_divide trunc bitwise_and bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_xor
+    logical_not eq ne lt le gt ge""".split()
 
 _FAST = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}
 
@@ -89,7 +90,7 @@ def _table():
     for family in (import_module(f"{__package__}.{name}") for name in _FAMILIES):
         table.update((name, getattr(family, name)) for name in family.__all__ if name not in _NOT_METHODS)
     table.update((name, getattr(join, name)) for name in _FROM_JOIN)
-    table["repeat"] = join.repeat
+    table["repeat"], table["unfold"] = join.repeat, windows.unfold
     for name in _IN_PLACE:
         table[f"{name}_"] = _in_place(name, table[name])
     for name, function in _OPERATORS.items():

@@ -1,12 +1,10 @@
 """Order: sort, topk, median, unique, search, counting."""
 
-from collections import namedtuple
-
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, RangeError, word
 from ..tensor import Tensor, wrap
-from .dims import one_dim
+from .dims import named_pair, one_dim
 from .extrema import Extremum
 from .promotion import float_only, tensor_only
 from .reduce import need_elements
@@ -27,10 +25,10 @@ __all__ = [
     "unique_consecutive",
 ]
 
-sort_result = namedtuple("sort", ["values", "indices"])
-topk_result = namedtuple("topk", ["values", "indices"])
-median_result = namedtuple("median", ["values", "indices"])
-kthvalue_result = namedtuple("kthvalue", ["values", "indices"])
+sort_result = named_pair("sort")
+topk_result = named_pair("topk")
+median_result = named_pair("median")
+kthvalue_result = named_pair("kthvalue")
 
 
 def _order(array, axis, descending):

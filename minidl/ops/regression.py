@@ -12,7 +12,8 @@ from ..tape import Function
 from .arithmetic import mul, sub
 from .cross_entropy import legacy_reduction
 from .exponential import exp, log, log1p
-from .selection import abs, clamp, where
+from .limits import clamp
+from .selection import abs, where
 
 __all__ = [
     "binary_cross_entropy",

@@ -11,6 +11,13 @@ from .promotion import Broadcasting, floating, quiet
 __all__ = [
     "acos",
     "acosh",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
     "asin",
     "asinh",
     "atan",
@@ -372,3 +379,7 @@ def rad2deg(input):
     tensor([180.])
     """
     return floating("rad2deg", input) * (180 / math.pi)
+
+
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+arcsinh, arccosh, arctanh = asinh, acosh, atanh
