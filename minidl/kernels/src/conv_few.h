@@ -25,24 +25,24 @@
 INLINE void NAME(few_tile)(const int filters, const int taps, const REAL *grad, isize grad_row, const REAL *padded, const isize *shift,
                            isize length, REAL *sums, isize sums_row) {
     vec acc[FEW_F][FEW_T];
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int f = 0; f < filters; f++)
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int t = 0; t < taps; t++) acc[f][t] = load(sums + f * sums_row + t * LANES);
     for (isize v = 0; v < length; v += LANES) {
         vec x[FEW_T];
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int t = 0; t < taps; t++) x[t] = load(padded + shift[t] + v);
-#pragma GCC unroll 8
+        UNROLL(8)
         for (int f = 0; f < filters; f++) {
             const vec g = load(grad + f * grad_row + v);
-#pragma GCC unroll 4
+            UNROLL(4)
             for (int t = 0; t < taps; t++) acc[f][t] += g * x[t];
         }
     }
-#pragma GCC unroll 8
+    UNROLL(8)
     for (int f = 0; f < filters; f++)
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int t = 0; t < taps; t++) store(sums + f * sums_row + t * LANES, acc[f][t]);
 }
 

@@ -139,20 +139,20 @@ INLINE void NAME(dot_tile)(const NAME(matrices) *g, const int rows, const int co
     vec acc[DOT_ROWS][DOT_COLS];
     REAL tail[DOT_ROWS][DOT_COLS];
     isize k = 0;
-#pragma GCC unroll 4
+    UNROLL(4)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int c = 0; c < cols; c++) acc[i][c] = (vec){0};
     for (; k < g->k; k += LANES) {
         const isize left = g->k - k;
         vec a_k[DOT_ROWS];
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int i = 0; i < rows; i++) a_k[i] = left >= LANES ? load(g->a + i * g->a_row + k) : load_part(g->a + i * g->a_row + k, left);
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int c = 0; c < cols; c++) {
             const REAL *b = g->b + (j + c) * g->b_col + k;
             const vec b_k = left >= LANES ? load(b) : load_part(b, left);
-#pragma GCC unroll 4
+            UNROLL(4)
             for (int i = 0; i < rows; i++) acc[i][c] += a_k[i] * b_k;
         }
     }

@@ -20,6 +20,14 @@
 #define JOIN(a, b) JOIN_(a, b)
 #define NAME(function) JOIN(function, PRECISION) /* gemm -> gemm_f32 or gemm_f64 */
 
+/* Loops over registers must vanish, so that their arrays become registers: UNROLL(n) before a loop of up to n constant turns. */
+#define DO_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define UNROLL(n) DO_PRAGMA(clang loop unroll(full))
+#else
+#define UNROLL(n) DO_PRAGMA(GCC unroll n)
+#endif
+
 #if defined(__AVX512F__)
 #define VB 64
 #define MR 8

@@ -41,7 +41,7 @@ INLINE REAL NAME(sum_run)(const REAL *x, isize n) {
     vec acc[8] = {{0}};
     isize i = 0;
     for (; i + 8 * LANES <= n; i += 8 * LANES)
-#pragma GCC unroll 8
+        UNROLL(8)
         for (int j = 0; j < 8; j++) acc[j] += load(x + i + j * LANES);
     for (; i + LANES <= n; i += LANES) acc[0] += load(x + i);
     if (i < n) acc[1] += load_part(x + i, n - i);

@@ -29,7 +29,7 @@ INLINE REAL NAME(row_max)(const REAL *x, isize n) {
         best = choose((ivec)(best >= v) | (ivec)(best != best), best, v); /* NaN stays */
     }
     REAL most = best[0];
-    for (isize lane = 1; lane < LANES; lane++) most = (most >= best[lane]) | (most != most) ? most : best[lane];
+    for (isize lane = 1; lane < LANES; lane++) most = (most >= best[lane] || most != most) ? most : best[lane];
     return most;
 }
 

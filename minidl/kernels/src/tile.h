@@ -52,9 +52,9 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
     const isize *b_row = job->b_row;
     REAL *c = job->c;
     const REAL *row[MR];
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < vecs; j++) {
             acc[i][j] = (vec){0};
             if (job->add) __builtin_prefetch(c + i * ldc + j * LANES, 1);
@@ -63,19 +63,19 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
     for (isize block = 0; block < job->n_blocks; block++) {
         const REAL *a = job->a + block * job->a_block, *b = job->b + block * job->b_block;
         if (a_kind == A_ROWS) {
-#pragma GCC unroll 16
+            UNROLL(16)
             for (int i = 0; i < rows; i++) row[i] = a + job->a_row[i];
         }
         isize step = 0;
         for (isize k = 0; k < kc; k++) {
             vec b_k[NV];
             const REAL *b_at = b_kind == B_OFFSETS ? b + b_row[k] : b;
-#pragma GCC unroll 4
+            UNROLL(4)
             for (int j = 0; j < vecs; j++) b_k[j] = load(b_at + j * LANES);
-#pragma GCC unroll 16
+            UNROLL(16)
             for (int i = 0; i < rows; i++) {
                 const vec a_k = splat(a_kind == A_ROWS ? row[i][step] : a[i]);
-#pragma GCC unroll 4
+                UNROLL(4)
                 for (int j = 0; j < vecs; j++) acc[i][j] += a_k * b_k[j];
             }
             if (a_kind == A_ROWS) step += a_step;
@@ -84,9 +84,9 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
         }
     }
 
-#pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < vecs; j++) {
             if (job->add) acc[i][j] += load(c + i * ldc + j * LANES);
             store(c + i * ldc + j * LANES, acc[i][j]);
