@@ -13,6 +13,8 @@ def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[
     >>> numbers_for("conv2d", "stride", 2, 2, least=1)
     (2, 2)
     """
+    if type(value) is tuple and len(value) == n and all(type(each) is int and each >= least for each in value):
+        return value  # as modules hold it: the usual case, on every call
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     try:
         numbers = tuple(int(each.__index__()) for each in values)

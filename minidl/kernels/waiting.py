@@ -2,7 +2,7 @@
 
 GNU's runtime lets an idle thread spin for milliseconds before it sleeps. With a busy neighbour on the machine that time is
 taken from the very thread that is waited for. The runtime reads its setting once, when it is loaded, so it is put into the
-environment just for that moment, and only where the user has not chosen a policy. `benchmarks/ground.py neighbour` measures it.
+environment just for that moment, and only where the user has not chosen a policy. `python -m benchmarks.ground neighbours` measures it.
 """
 
 import importlib

@@ -1,5 +1,7 @@
 """Max pooling. Letters: batch N, channels C; input H W, kernel KH KW, output OH OW."""
 
+from math import prod
+
 import numpy as np
 
 from .. import kernels
@@ -51,7 +53,8 @@ class PoolGather(Function, arrays=True):
 
     def forward(ctx, x, place):
         ctx.place, ctx.shape = place, x.shape
-        planes, out = x.reshape(*x.shape[:2], -1), place.reshape(*place.shape[:2], -1)  # (N, C, plane), (N, C, outputs)
+        planes = x.reshape(*x.shape[:2], prod(x.shape[2:]))  # (N, C, plane)
+        out = place.reshape(*place.shape[:2], prod(place.shape[2:]))  # (N, C, outputs)
         return np.take_along_axis(planes, out, 2).reshape(place.shape)
 
     def backward(ctx, grad):
