@@ -18,28 +18,42 @@ cdef bint is_pointwise(const conv_shape *shape) noexcept:
     return True
 
 
+cdef int sizes_of(cnp.ndarray x, Py_ssize_t *to) except -1:
+    """The spatial sizes of an array (N, C, *spatial), 1 for the axes it does not have."""
+    cdef int missing = 5 - cnp.PyArray_NDIM(x), i
+    for i in range(3):
+        to[i] = 1 if i < missing else cnp.PyArray_DIMS(x)[2 + i - missing]
+    return 0
+
+
 cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.ndarray out, tuple stride, tuple padding, tuple dilation,
                     Py_ssize_t groups) except -1:
     """Geometry of a convolution from its arrays, checked against each other."""
-    cdef tuple sx = (<object> x).shape, sw = (<object> weight).shape, so = (<object> out).shape
-    cdef Py_ssize_t n = len(sx) - 2, reach
-    cdef int d
-    if not 1 <= n <= 3 or len(sw) != n + 2 or len(so) != n + 2 or not len(stride) == len(padding) == len(dilation) == n:
-        raise ValueError(f"conv: ranks do not fit, got x {sx}, weight {sw}, out {so}")
-    spatial(sx[2:], shape.input, 1)
-    spatial(so[2:], shape.output, 1)
-    spatial(sw[2:], shape.kernel, 1)
+    cdef int n_dims = cnp.PyArray_NDIM(x), d
+    cdef Py_ssize_t reach
+    cdef bint fits
+    if not 3 <= n_dims <= 5 or cnp.PyArray_NDIM(weight) != n_dims or cnp.PyArray_NDIM(out) != n_dims \
+            or not len(stride) == len(padding) == len(dilation) == n_dims - 2:
+        raise ValueError(f"conv: ranks do not fit, got x {(<object> x).shape}, weight {(<object> weight).shape}, out {(<object> out).shape}")
+    sizes_of(x, shape.input)
+    sizes_of(out, shape.output)
+    sizes_of(weight, shape.kernel)
     spatial(stride, shape.stride, 1)
     spatial(padding, shape.pad, 0)
     spatial(dilation, shape.dilation, 1)
-    shape.images, shape.groups, shape.channels = sx[0], groups, sw[1]
-    if groups < 1 or sw[0] % groups or sx[1] != sw[1] * groups or so[0] != sx[0] or so[1] != sw[0]:
-        raise ValueError(f"conv: channels do not fit, got x {sx}, weight {sw}, out {so}, groups {groups}")
-    shape.filters = sw[0] // groups
+    shape.images, shape.groups, shape.channels = x.shape[0], groups, weight.shape[1]
+    fits = groups >= 1 and weight.shape[0] % groups == 0 and x.shape[1] == weight.shape[1] * groups and out.shape[0] == x.shape[0] \
+        and out.shape[1] == weight.shape[0]
     for d in range(3):
-        reach = shape.input[d] + 2 * shape.pad[d] - shape.dilation[d] * (shape.kernel[d] - 1) - 1
-        if shape.stride[d] < 1 or shape.dilation[d] < 1 or shape.pad[d] < 0 or reach < 0 or shape.output[d] != reach // shape.stride[d] + 1:
-            raise ValueError(f"conv: geometry does not fit, got x {sx}, weight {sw}, out {so}, {stride}, {padding}, {dilation}")
+        if shape.stride[d] < 1 or shape.dilation[d] < 1 or shape.pad[d] < 0:
+            fits = False
+        else:
+            reach = shape.input[d] + 2 * shape.pad[d] - shape.dilation[d] * (shape.kernel[d] - 1) - 1
+            fits = fits and reach >= 0 and shape.output[d] == reach // shape.stride[d] + 1
+    if not fits:
+        raise ValueError(f"conv: geometry does not fit, got x {(<object> x).shape}, weight {(<object> weight).shape}, "
+                         f"out {(<object> out).shape}, {stride}, {padding}, {dilation}, groups {groups}")
+    shape.filters = weight.shape[0] // groups
     if is_pointwise(shape):
         # it sees no rows: one long row serves it
         shape.input[2] *= shape.input[0] * shape.input[1]

@@ -1,9 +1,10 @@
 """Softmax and cross-entropy over the rows of a matrix."""
 
 
-cdef int check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray weight, int64_t ignore_index) except -1:
-    """Shapes and label range of a cross-entropy: a label from outside would be read from foreign memory."""
+cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray weight, int64_t ignore_index) except? -1:
+    """Check shapes and the range of labels: one from outside would be read from foreign memory. Returns their total weight."""
     cdef Py_ssize_t rows, cols, i
+    cdef double total = 0
     cdef const int64_t *label
     same_kind(logits, logits)
     same_kind(target, target)
@@ -16,9 +17,15 @@ cdef int check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray weigh
             raise ValueError(f"cross_entropy: weight must have {cols} values, got {weight.size}")
     label = <const int64_t *> data(target)
     for i in range(rows):
-        if label[i] != ignore_index and not 0 <= label[i] < cols:
+        if label[i] == ignore_index:
+            continue
+        if not 0 <= label[i] < cols:
             raise IndexError(f"cross_entropy: targets must lie in 0 to {cols - 1}, got {label[i]}")
-    return 0
+        if weight is None:
+            total += 1
+        else:
+            total += (<float *> data(weight))[label[i]] if cnp.PyArray_TYPE(weight) == cnp.NPY_FLOAT32 else (<double *> data(weight))[label[i]]
+    return total
 
 
 def log_softmax(
@@ -59,9 +66,9 @@ def cross_entropy(
     double label_smoothing,
     int n_threads,
 ):
-    """Loss of each row; see src/softmax.h for the formula."""
+    """Loss of each row (formula: src/softmax.h); returns the sum of the weights of the targets that are not ignored."""
     cdef const kernel_table *table = table_of(logits)
-    check_targets(logits, target, weight, ignore_index)
+    cdef double total = check_targets(logits, target, weight, ignore_index)
     writeable(logits, loss)
     writeable(logits, log_sum)
     same_size(target, loss)
@@ -69,6 +76,7 @@ def cross_entropy(
     with nogil:
         table.cross_entropy(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight), ignore_index,
                             label_smoothing, data(loss), data(log_sum), n_threads)
+    return total
 
 
 def cross_entropy_grad(

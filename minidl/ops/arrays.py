@@ -6,7 +6,7 @@ from ..config import get_num_threads
 from ..errors import dtype_error
 from ..kernels import empty
 
-__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "has_kernel", "n_threads"]
+__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "has_kernel", "hashable", "n_threads"]
 
 n_threads = get_num_threads
 ascontiguous = np.ascontiguousarray
@@ -20,6 +20,11 @@ def empty_like(x):
 def has_kernel(array):
     """Say whether kernels compute in the array's dtype: float32 and float64."""
     return array.dtype.kind == "f" and array.dtype.itemsize >= 4
+
+
+def hashable(option):
+    """An option as a key of the remembered plans: lists become tuples."""
+    return tuple(option) if isinstance(option, list) else option
 
 
 def expect_floats(op, **tensors):

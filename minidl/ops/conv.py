@@ -10,11 +10,13 @@ family, each the gradient of another, which is why they can be differentiated as
     ConvGradW   grad_weight     = the same pairs (n, o), summed              for each f, c, k
 """
 
+from functools import lru_cache
+
 from .. import kernels
 from ..errors import ArgumentError, shape_error, word
 from ..shapes import conv_sizes, numbers_for, same_padding
 from ..tape import Function
-from .arrays import ascontiguous, empty, expect_floats, n_threads
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, hashable, n_threads
 from .channels import channel_sum
 from .padding import pad_zeros
 
@@ -88,9 +90,8 @@ class ConvGradW(Function, arrays=True):
         )
 
 
-def check_conv(op, n, input, weight, bias, groups):
-    """Raise unless ranks, channels, groups, bias and dtypes fit each other; `n` is the number of spatial dimensions."""
-    x, w = input._array.shape, weight._array.shape
+def check_conv(op, n, x, w, bias, groups):
+    """Raise unless ranks, channels, groups and bias fit each other; x, w, bias are shapes, `n` the number of spatial dimensions."""
     if len(x) not in (n + 1, n + 2) or len(w) != n + 2:
         raise shape_error(op, f"input must have {n + 2} dimensions (or {n + 1} without a batch) and weight {n + 2}", input=x, weight=w)
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
@@ -100,9 +101,8 @@ def check_conv(op, n, input, weight, bias, groups):
         raise shape_error(op, rule, input=x, weight=w, groups=groups)
     if w[0] % groups:
         raise shape_error(op, "filters of weight must be divisible by groups", weight=w, groups=groups)
-    if bias is not None and bias._array.shape != w[:1]:
-        raise shape_error(op, "bias must have one value per filter", weight=w, bias=bias._array.shape)
-    expect_floats(op, input=input, weight=weight, bias=bias)
+    if bias is not None and bias != w[:1]:
+        raise shape_error(op, "bias must have one value per filter", weight=w, bias=bias)
 
 
 def conv_padding(op, padding, n, size, kernel, stride, dilation):
@@ -117,19 +117,34 @@ def conv_padding(op, padding, n, size, kernel, stride, dilation):
     return numbers_for(op, "padding", padding, n, least=0), (0,) * n
 
 
+@lru_cache(maxsize=512)
+def conv_plan(op, n, x, w, bias, stride, padding, dilation, groups):
+    """From shapes and options: (shape of the result with its batch, geometry of `Conv`, zeros to add behind, or None).
+
+    A network asks for the same few plans in every step, so they are remembered.
+    """
+    check_conv(op, n, x, w, bias, groups)
+    stride, dilation = numbers_for(op, "stride", stride, n, least=1), numbers_for(op, "dilation", dilation, n, least=1)
+    padding, behind = conv_padding(op, padding, n, x[-n:], w[2:], stride, dilation)
+    size = tuple(length + extra for length, extra in zip(x[-n:], behind, strict=True))
+    out = conv_sizes(op, size, w[2:], stride, padding, dilation)
+    batch = x[0] if len(x) == n + 2 else 1
+    return (batch, w[0], *out), (stride, padding, dilation, groups), [(0, extra) for extra in behind] if any(behind) else None
+
+
 def convolve(op, n, input, weight, bias, stride, padding, dilation, groups):
     """The public functions below in `n` spatial dimensions."""
-    check_conv(op, n, input, weight, bias, groups)
-    stride, dilation = numbers_for(op, "stride", stride, n, least=1), numbers_for(op, "dilation", dilation, n, least=1)
-    kernel = weight._array.shape[2:]
-    padding, behind = conv_padding(op, padding, n, input._array.shape[-n:], kernel, stride, dilation)
-    x = input if input._array.ndim == n + 2 else input.reshape(1, *input.shape)  # (N, C, *spatial)
-    if any(behind):
-        x = pad_zeros(x, [(0, extra) for extra in behind])
-    out = conv_sizes(op, x._array.shape[2:], kernel, stride, padding, dilation)
-    shape = (x._array.shape[0], weight._array.shape[0], *out)
-    result = Conv.apply(x, weight, bias, shape, (stride, padding, dilation, groups))
-    return result if input._array.ndim == n + 2 else result.reshape(shape[1:])
+    x, w = input._array, weight._array
+    if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
+        expect_floats(op, input=input, weight=weight, bias=bias)
+    bias_shape = None if bias is None else bias._array.shape
+    options = hashable(stride), hashable(padding), hashable(dilation), groups
+    shape, geometry, behind = conv_plan(op, n, x.shape, w.shape, bias_shape, *options)
+    batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
+    if behind is not None:
+        batched = pad_zeros(batched, behind)
+    result = Conv.apply(batched, weight, bias, shape, geometry)
+    return result if x.ndim == n + 2 else result.reshape(shape[1:])
 
 
 def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):

@@ -6,7 +6,7 @@ from .. import kernels
 from ..errors import ArgumentError, RangeError, dtype_error, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor, wrap
-from .arrays import ascontiguous, empty, expect_floats, n_threads
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads
 from .reduce import sum as sum_over
 from .softmax import log_softmax, softmax
 
@@ -14,21 +14,31 @@ __all__ = ["cross_entropy", "nll_loss"]
 
 
 class CrossEntropy(Function, arrays=True):
-    """logits (N, C), target (N,) int64, weight (C,) or None -> losses (N,)."""
+    """logits (N, C), target (N,) int64, weight (C,) or None -> losses (N,), or their sum times `share(total weight)`."""
 
-    __slots__ = ("log_sum", "options", "target", "weight")
+    __slots__ = ("factor", "log_sum", "options", "target", "weight")
 
-    def forward(ctx, logits, target, weight, ignore_index, label_smoothing):
+    def forward(ctx, logits, target, weight, ignore_index, label_smoothing, share):
         ctx.save_for_backward(logits)
         ctx.target, ctx.weight, ctx.options = target, weight, (ignore_index, label_smoothing)
         loss, ctx.log_sum = empty(target.shape, logits.dtype), empty(target.shape, logits.dtype)
-        kernels.cross_entropy(ascontiguous(logits), target, weight, loss, ctx.log_sum, *ctx.options, n_threads())
-        return loss
+        total = kernels.cross_entropy(ascontiguous(logits), target, weight, loss, ctx.log_sum, *ctx.options, n_threads())
+        ctx.factor = None if share is None else share(total)
+        return loss if share is None else loss.sum() * loss.dtype.type(ctx.factor)
 
     def backward(ctx, grad):
         (logits,) = ctx.saved_tensors
-        grad_logits = CrossEntropyGrad.apply(grad, logits, ctx.target, ctx.weight, ctx.log_sum, *ctx.options)
-        return grad_logits, None, None, None, None
+        rows = grad if ctx.factor is None else repeated(grad * ctx.factor, len(ctx.target))  # (N,)
+        grad_logits = CrossEntropyGrad.apply(rows, logits, ctx.target, ctx.weight, ctx.log_sum, *ctx.options)
+        return grad_logits, None, None, None, None, None
+
+
+def repeated(value, n):
+    """A 0-d tensor or a number of NumPy's, n times: (n,)."""
+    return value.expand(n) if isinstance(value, Tensor) else np.full(n, value)
+
+
+SHARES = {"none": None, "sum": lambda total: 1.0, "mean": lambda total: 1.0 / total if total else float("nan")}
 
 
 class CrossEntropyGrad(Function, arrays=True):
@@ -65,7 +75,7 @@ def slopes(target, weight, ignore_index, label_smoothing, classes, like):
     return (wrap(scale[:, None]), wrap(fixed)) if isinstance(like, Tensor) else (scale[:, None], fixed)
 
 
-def checked_targets(op, input, target, weight, ignore_index):
+def checked_targets(op, input, target, weight):
     """(classes, targets as a flat int64 array) or the worded error; input (N, C, *) or (C,), target (N, *) or ()."""
     x, y = input._array, target._array
     if x.ndim < 1 or y.shape != (x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()):
@@ -76,16 +86,16 @@ def checked_targets(op, input, target, weight, ignore_index):
     classes = x.shape[1] if x.ndim > 1 else x.shape[0]
     if weight is not None and weight._array.shape != (classes,):
         raise shape_error(op, "weight must have one value per class", input=x.shape, weight=weight._array.shape)
-    expect_floats(op, input=input, weight=weight)
-    labels = np.ascontiguousarray(y, np.int64).reshape(-1)
-    if labels.size:
-        low, high = labels.min(), labels.max()
-        if low < 0 or high >= classes:
-            wrong = labels[((labels < 0) | (labels >= classes)) & (labels != ignore_index)]
-            if wrong.size:
-                rule = f"targets must lie in 0 to {classes - 1} or equal ignore_index {ignore_index}"
-                raise RangeError(word(op, rule, target=int(wrong[0])))
-    return classes, labels
+    if weight is not None or not has_kernel(x):
+        expect_floats(op, input=input, weight=weight)
+    return classes, np.ascontiguousarray(y, np.int64).reshape(-1)
+
+
+def wrong_target(op, labels, classes, ignore_index):
+    """The error that names the first target that is no class, or None where all are."""
+    wrong = labels[((labels < 0) | (labels >= classes)) & (labels != ignore_index)]
+    rule = f"targets must lie in 0 to {classes - 1} or equal ignore_index {ignore_index}"
+    return RangeError(word(op, rule, target=int(wrong[0]))) if wrong.size else None
 
 
 def as_rows(input, classes):
@@ -149,10 +159,15 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
         raise ArgumentError(word("cross_entropy", "label_smoothing must lie in 0 to 1", label_smoothing=label_smoothing))
     if target._array.dtype.kind == "f":
         return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    classes, labels = checked_targets("cross_entropy", input, target, weight, ignore_index)
+    if reduction not in SHARES:
+        raise ArgumentError(word("cross_entropy", 'reduction must be "none", "mean" or "sum"', reduction=reduction))
+    classes, labels = checked_targets("cross_entropy", input, target, weight)
     w = None if weight is None else ascontiguous(weight._array)
-    losses = CrossEntropy.apply(as_rows(input, classes), labels, w, ignore_index, label_smoothing)
-    return reduced("cross_entropy", losses, target.shape, reduction, lambda: nan_division(total_weight(labels, w, ignore_index)))
+    try:
+        loss = CrossEntropy.apply(as_rows(input, classes), labels, w, ignore_index, label_smoothing, SHARES[reduction])
+    except IndexError:  # the kernel looks at every target before it starts
+        raise wrong_target("cross_entropy", labels, classes, ignore_index) from None
+    return loss if reduction != "none" or target._array.ndim == 1 else loss.reshape(target.shape)
 
 
 def soft_cross_entropy(input, target, weight, reduction, label_smoothing):
@@ -217,7 +232,10 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(2.)
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
-    classes, labels = checked_targets("nll_loss", input, target, weight, ignore_index)
+    classes, labels = checked_targets("nll_loss", input, target, weight)
+    error = wrong_target("nll_loss", labels, classes, ignore_index)
+    if error is not None:
+        raise error
     w = None if weight is None else weight._array
     losses = NLL.apply(as_rows(input, classes), labels, w, ignore_index)
     return reduced("nll_loss", losses, target.shape, reduction, lambda: nan_division(total_weight(labels, w, ignore_index)))

@@ -1,5 +1,6 @@
 """Max pooling. Letters: batch N, channels C; input H W, kernel KH KW, output OH OW."""
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -9,7 +10,7 @@ from ..errors import dtype_error, shape_error
 from ..shapes import numbers_for, pool_sizes
 from ..tape import Function
 from ..tensor import wrap
-from .arrays import ascontiguous, empty, has_kernel, n_threads
+from .arrays import ascontiguous, empty, has_kernel, hashable, n_threads
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d"]
 
@@ -61,22 +62,30 @@ class PoolGather(Function, arrays=True):
         return PoolScatter.apply(grad, ctx.place, ctx.shape), None
 
 
-def max_pool(op, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
-    """The public functions below in `n` spatial dimensions."""
-    x = input._array
-    if x.ndim not in (n + 1, n + 2):
-        raise shape_error(op, f"input must have {n + 2} dimensions, or {n + 1} without a batch", input=x.shape)
-    if not has_kernel(x):
-        raise dtype_error(op, "input must be float32 or float64", input=input.dtype)
+@lru_cache(maxsize=512)
+def pool_plan(op, n, x, kernel_size, stride, padding, dilation, ceil_mode):
+    """From a shape and options: (shape of the result with its batch, kernel, stride, padding, dilation), remembered as in `conv`."""
+    if len(x) not in (n + 1, n + 2):
+        raise shape_error(op, f"input must have {n + 2} dimensions, or {n + 1} without a batch", input=x)
     kernel = numbers_for(op, "kernel_size", kernel_size, n, least=1)
     stride = kernel if stride is None or stride == () else numbers_for(op, "stride", stride, n, least=1)
     padding, dilation = numbers_for(op, "padding", padding, n, least=0), numbers_for(op, "dilation", dilation, n, least=1)
-    sizes = pool_sizes(op, x.shape[-n:], kernel, stride, padding, dilation, ceil_mode)
-    batch = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
-    place = empty((*batch._array.shape[:2], *sizes), INT32)
-    out = MaxPool.apply(batch, place, kernel, stride, padding, dilation)
+    sizes = pool_sizes(op, x[-n:], kernel, stride, padding, dilation, ceil_mode)
+    batch = x[:2] if len(x) == n + 2 else (1, x[0])
+    return (*batch, *sizes), kernel, stride, padding, dilation
+
+
+def max_pool(op, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    """The public functions below in `n` spatial dimensions."""
+    x = input._array
+    if not has_kernel(x):
+        raise dtype_error(op, "input must be float32 or float64", input=input.dtype)
+    options = hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation), ceil_mode
+    shape, *geometry = pool_plan(op, n, x.shape, *options)
+    place = empty(shape, INT32)
+    out = MaxPool.apply(input if x.ndim == n + 2 else input.reshape(1, *x.shape), place, *geometry)
     if x.ndim == n + 1:
-        out = out.reshape(x.shape[0], *sizes)
+        out = out.reshape(shape[1:])
     if not return_indices:
         return out
     return out, wrap(place.astype(np.int64).reshape(out._array.shape))

@@ -26,9 +26,14 @@ def softmax(x, out, n_threads):
 
 
 def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smoothing, n_threads):
-    """loss[n] = (1 - s) w[y] (log_sum - x[y]) + s / C * sum over c of w[c] (log_sum - x[c]), 0 where target is ignore_index."""
+    """loss[n] = (1 - s) w[y] (log_sum - x[y]) + s / C * sum over c of w[c] (log_sum - x[c]), 0 where target is ignore_index.
+
+    Returns the sum of the weights of the targets that are not ignored.
+    """
     rows, cols = logits.shape
     kept = target != ignore_index
+    if ((target[kept] < 0) | (target[kept] >= cols)).any():
+        raise IndexError(f"cross_entropy: targets must lie in 0 to {cols - 1}")
     label = np.where(kept, target, 0)
     class_weight = np.ones(cols, logits.dtype) if weight is None else weight
     log_sum[...] = log_sums(logits)
@@ -37,6 +42,7 @@ def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smo
         if label_smoothing > 0:
             loss += label_smoothing / cols * (class_weight * (log_sum[:, None] - logits)).sum(axis=1)
     loss[~kept] = 0
+    return float(class_weight[target[kept]].sum())
 
 
 def cross_entropy_grad(logits, target, weight, log_sum, grad_loss, grad_logits, ignore_index, label_smoothing, n_threads):
