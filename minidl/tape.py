@@ -176,14 +176,21 @@ def _apply_to_arrays(cls, forward):
     def apply(*args):
         node = _new(cls)
         node.saved_tensors = ()
-        tensors, edges, arrays = _unpack(args)
-        node.needs_input_grad = [edge is not None for edge in edges]
+        edges, arrays = [None] * len(args), list(args)
+        tensors = recorded = False
+        for i, arg in enumerate(args):
+            if isinstance(arg, Tensor):
+                tensors = True
+                arrays[i] = arg._array
+                if arg._requires_grad and mode.enabled:
+                    recorded = True
+                    edges[i] = arg if arg._edge is None else arg._edge
+        node.needs_input_grad = [edge is not None for edge in edges] if recorded else [False] * len(args)
         out = forward(node, *arrays)
         if not tensors:
             return out
         if anomaly.enabled:
             anomaly.check_forward(node, arrays, out)
-        recorded = True in node.needs_input_grad
         if recorded:
             node._edges = edges
             outs = out if type(out) is tuple else (out,)
