@@ -176,6 +176,13 @@ def _apply_to_arrays(cls, forward):
     def apply(*args):
         node = _new(cls)
         node.saved_tensors = ()
+        if type(args[0]) is _ndarray:  # most calls from a backward: nothing to record
+            for arg in args:
+                if isinstance(arg, Tensor):
+                    break
+            else:
+                node.needs_input_grad = [False] * len(args)
+                return forward(node, *args)
         edges, arrays = [None] * len(args), list(args)
         tensors = recorded = False
         for i, arg in enumerate(args):

@@ -277,3 +277,21 @@ def test_the_seed_fixes_the_weights():
     first = nn.Conv2d(3, 4, 3).weight.tolist()
     minidl.manual_seed(3)
     assert nn.Conv2d(3, 4, 3).weight.tolist() == first
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1, ceil_mode=True)])
+def test_sequential_pools_before_relu_without_a_trace(pool, rng):
+    model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), pool, nn.Flatten())
+    x = minidl.from_numpy(rng.standard_normal((4, 2, 9, 8)).astype(np.float32)).requires_grad_()
+    results = []
+    for hooked in (False, True):  # a hook keeps the modules in their order
+        handle = model[1].register_forward_hook(lambda *_: None) if hooked else None
+        x.grad = None
+        model.zero_grad()
+        out = model(x)
+        (out * out).sum().backward()
+        results.append([out.detach().numpy(), x.grad.numpy(), *(p.grad.numpy() for p in model.parameters())])
+        if handle:
+            handle.remove()
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -34,7 +34,7 @@ cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.nd
     cdef bint fits
     if not 3 <= n_dims <= 5 or cnp.PyArray_NDIM(weight) != n_dims or cnp.PyArray_NDIM(out) != n_dims \
             or not len(stride) == len(padding) == len(dilation) == n_dims - 2:
-        raise ValueError(f"conv: ranks do not fit, got x {(<object> x).shape}, weight {(<object> weight).shape}, out {(<object> out).shape}")
+        raise ValueError(f"conv: ranks do not fit, got {(<object> x).shape}, {(<object> weight).shape} -> {(<object> out).shape}")
     sizes_of(x, shape.input)
     sizes_of(out, shape.output)
     sizes_of(weight, shape.kernel)

@@ -5,6 +5,7 @@ cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray we
     """Check shapes and the range of labels: one from outside would be read from foreign memory. Returns their total weight."""
     cdef Py_ssize_t rows, cols, i
     cdef double total = 0
+    cdef bint single = cnp.PyArray_TYPE(logits) == cnp.NPY_FLOAT32
     cdef const int64_t *label
     same_kind(logits, logits)
     same_kind(target, target)
@@ -24,7 +25,7 @@ cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray we
         if weight is None:
             total += 1
         else:
-            total += (<float *> data(weight))[label[i]] if cnp.PyArray_TYPE(weight) == cnp.NPY_FLOAT32 else (<double *> data(weight))[label[i]]
+            total += (<float *> data(weight))[label[i]] if single else (<double *> data(weight))[label[i]]
     return total
 
 
