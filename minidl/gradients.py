@@ -5,6 +5,7 @@ import numpy as np
 from . import hooks, versions
 from .engine import Goal, hooked, walk
 from .errors import DTypeError, GradError, ShapeError, word
+from .kernels import numpy_from_pool
 from .tensor import Tensor, wrap
 
 __all__ = ["backward", "grad"]
@@ -37,7 +38,9 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         places = {_edge_of(each): each for each in inputs}
         goal = Goal(edges, places)
     taken = set()
-    for edge, gradient in walk(edges, grads, keep, create_graph, goal).items():
+    with numpy_from_pool():
+        found = walk(edges, grads, keep, create_graph, goal)
+    for edge, gradient in found.items():
         leaf = edge if places is None else places.get(edge)
         if isinstance(leaf, Tensor):
             _deposit(leaf, gradient, create_graph, taken)
@@ -75,7 +78,8 @@ def grad(
         if not each.requires_grad:
             raise GradError(word("grad", "every input must require grad", input=each._array.shape))
         targets.append(_edge_of(each))
-    found = walk(edges, seeds, keep, create_graph, Goal(edges, targets))
+    with numpy_from_pool():
+        found = walk(edges, seeds, keep, create_graph, Goal(edges, targets))
     results = []
     for each, target in zip(inputs, targets, strict=True):
         gradient = found.get(target)

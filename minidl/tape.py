@@ -10,6 +10,7 @@ import numpy as np
 
 from . import anomaly
 from .errors import GradError, shape_error, word
+from .kernels import numpy_from_pool
 from .modes import mode
 from .tensor import Tensor
 from .versions import changed, clock
@@ -18,6 +19,7 @@ __all__ = ["Function"]
 
 _new = object.__new__
 _ndarray = np.ndarray
+LARGE = 1 << 14  # elements from which a result of NumPy is worth the memory pool
 
 
 class Function:
@@ -111,14 +113,15 @@ def _apply_to_two(cls, forward):
     op, promote, converts = getattr(cls, "op", cls.__name__.lower()), cls.promote, cls.converts
 
     def apply(a, b):
-        edge_a = edge_b = None
-        one_tensor = False
+        edge_a, edge_b, one_tensor = None, None, False
         if isinstance(a, Tensor):
             array_a = a._array
+            large = array_a.size > LARGE
             if a._requires_grad and mode.enabled:
                 edge_a = a if a._edge is None else a._edge
             if isinstance(b, Tensor):
                 array_b = b._array
+                large = large or array_b.size > LARGE
                 if b._requires_grad and mode.enabled:
                     edge_b = b if b._edge is None else b._edge
                 fits = array_a.dtype is array_b.dtype
@@ -128,6 +131,7 @@ def _apply_to_two(cls, forward):
                 array_b = np.array(b, array_a.dtype) if fits and converts else b
         elif isinstance(b, Tensor):
             array_b = b._array
+            large = array_b.size > LARGE
             if b._requires_grad and mode.enabled:
                 edge_b = b if b._edge is None else b._edge
             one_tensor = True
@@ -145,29 +149,33 @@ def _apply_to_two(cls, forward):
         node.saved_tensors = ()
         node.needs_input_grad = edge_a is not None, edge_b is not None
         try:
-            out = forward(node, array_a, array_b)
+            out = _in_pool(forward, node, array_a, array_b) if large else forward(node, array_a, array_b)
         except ValueError:
             raise shape_error(op, "shapes must broadcast", input=np.shape(array_a), other=np.shape(array_b)) from None
         result = _new(Tensor)
         result._array = out if type(out) is _ndarray else np.asarray(out)
         result.grad = result._base = result._views = result._hooks = None
         if edge_a is None and edge_b is None:
-            result._requires_grad = False
-            result._edge = None
+            result._requires_grad, result._edge = False, None
         else:
             node._edges = edge_a, edge_b
             node._ids = node._outputs = node.shapes = None
             if not one_tensor and array_a.shape != array_b.shape:
                 node.shapes = array_a.shape, array_b.shape
             node._tick = clock()
-            result._requires_grad = True
-            result._edge = node
+            result._requires_grad, result._edge = True, node
         if anomaly.enabled:
             anomaly.check_forward(node, (array_a, array_b), out)
         return result
 
     apply.__name__ = apply.__qualname__ = op
     return apply
+
+
+def _in_pool(forward, *args):
+    """Call a forward whose results, where NumPy makes them, come from the memory pool."""
+    with numpy_from_pool():
+        return forward(*args)
 
 
 def _apply_to_arrays(cls, forward):
@@ -193,7 +201,8 @@ def _apply_to_arrays(cls, forward):
                     recorded = True
                     edges[i] = arg if arg._edge is None else arg._edge
         node.needs_input_grad = [edge is not None for edge in edges] if recorded else [False] * len(args)
-        out = forward(node, *arrays)
+        large = type(arrays[0]) is _ndarray and arrays[0].size > LARGE
+        out = _in_pool(forward, node, *arrays) if large else forward(node, *arrays)
         if not tensors:
             return out
         if anomaly.enabled:

@@ -117,3 +117,32 @@ stats = minidl.memory_stats()
 print(stats["hits"], stats["reserved"] == stats["in_use"])
 """
     assert run_python(code, MINIDL_POOL="0").split() == ["0", "True"]
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (3,)])
+def test_what_numpy_makes_for_an_op_is_counted_when_large(shape):
+    x, y = minidl.randn(*shape, requires_grad=True), minidl.randn(*shape)
+    before = in_use()
+    out = (x * y).exp() + y.sum()
+    out.sum().backward()
+    made = in_use() - before
+    assert made >= out.nbytes + x.nbytes if out.nbytes > 100_000 else made == 0
+
+
+def test_numpy_keeps_its_own_memory_outside_of_ops():
+    x = minidl.randn(300, 400, requires_grad=True)
+    (x * x).sum().backward()
+    before = in_use()
+    kept = np.ones((500, 500)) * 2
+    assert in_use() == before
+    assert kept.sum() == 500_000
+
+
+def test_memory_of_numpy_from_the_pool_can_be_resized():
+    with kernels.numpy_from_pool():
+        grown = np.fromiter(range(50_000), np.float64)
+        grown.resize(80_000, refcheck=False)
+        zeros = np.zeros(100_000)
+    assert (grown[:50_000] == np.arange(50_000)).all()
+    assert not grown[50_000:].any()
+    assert not zeros.any()

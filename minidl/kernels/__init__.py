@@ -13,7 +13,7 @@ import os
 from .waiting import machine  # isort: skip  (before everything that loads OpenMP)
 from ..config import serial_in_child
 from .choice import choose_level
-from .memory import empty, empty_cache, memory_stats, reset_peak_memory_stats, set_memory_cache_limit
+from .memory import empty, empty_cache, memory_stats, numpy_from_pool, reset_peak_memory_stats, set_memory_cache_limit
 
 __all__ = [
     "adam_step",
@@ -31,6 +31,7 @@ __all__ = [
     "max_pool",
     "max_pool_grad",
     "memory_stats",
+    "numpy_from_pool",
     "peak_flops",
     "relu",
     "relu_grad",

@@ -11,9 +11,11 @@ guarded by the GIL. MINIDL_POOL=0 hands every block straight back to the system,
 """
 
 cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint64_t
-from libc.stdlib cimport realloc
+from libc.stdint cimport uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, strcpy
 
 import os
 
@@ -22,6 +24,20 @@ cdef extern from "memory.h" nogil:
     void unmap_block(void *pointer, size_t n_bytes)
 
 cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyDataMemAllocator:
+        void *ctx
+        void *(*malloc)(void *ctx, size_t size) noexcept
+        void *(*calloc)(void *ctx, size_t count, size_t size) noexcept
+        void *(*realloc)(void *ctx, void *pointer, size_t size) noexcept
+        void (*free)(void *ctx, void *pointer, size_t size) noexcept
+
+    ctypedef struct PyDataMem_Handler:
+        char name[127]
+        uint8_t version
+        PyDataMemAllocator allocator
+
+    object PyDataMem_SetHandler(object handler)
+
     object PyArray_NewFromDescr(void *subtype, cnp.dtype descr, int nd, const cnp.npy_intp *dims,
                                 const cnp.npy_intp *strides, void *data, int flags, object obj)
 
@@ -31,6 +47,7 @@ cdef enum:
     N_CLASSES = 320
     UNIT = 64                # bytes of the smallest class, and the alignment of every block
     MAX_DIMS = 32
+    FROM_POOL = 65536        # bytes from which NumPy's own results are worth the pool
 
 cdef struct Freed:
     void *pointer
@@ -190,6 +207,85 @@ def empty(shape, cnp.dtype dtype):
     array = PyArray_NewFromDescr(<void *> cnp.ndarray, dtype, n_dims, dims, NULL, block.pointer, cnp.NPY_ARRAY_CARRAY, None)
     cnp.set_array_base(array, block)
     return array
+
+
+# ---- NumPy's own results (NEP 49) ------------------------------------------------------------------------------------
+#
+# What NumPy makes inside `numpy_from_pool` comes from the pool as well, when it is large. In front of the data stands the
+# size of the block, 0 for memory from malloc.
+
+cdef size_t *with_header(char *pointer, size_t size) noexcept:
+    if pointer is NULL:
+        return NULL
+    (<size_t *> pointer)[0] = size
+    return <size_t *> (pointer + UNIT)
+
+
+cdef void *numpy_malloc(void *ctx, size_t n_bytes) noexcept:
+    cdef size_t size
+    if n_bytes < FROM_POOL or n_bytes > <size_t> 1 << 46:
+        return with_header(<char *> malloc(n_bytes + UNIT), 0)
+    size = size_of(class_of(n_bytes + UNIT))
+    return with_header(<char *> take(size), size)
+
+
+cdef void *numpy_calloc(void *ctx, size_t count, size_t size) noexcept:
+    """Zeros come from the system, which has them for nothing."""
+    if size and count > (<size_t> 1 << 46) // size:
+        return NULL
+    return with_header(<char *> calloc(count * size + UNIT, 1), 0)
+
+
+cdef void numpy_free(void *ctx, void *pointer, size_t n_bytes) noexcept:
+    cdef char *start = <char *> pointer - UNIT
+    if pointer is NULL:
+        return
+    if (<size_t *> start)[0]:
+        give_back(start, (<size_t *> start)[0])
+    else:
+        free(start)
+
+
+cdef void *numpy_realloc(void *ctx, void *pointer, size_t n_bytes) noexcept:
+    cdef char *start = <char *> pointer - UNIT
+    cdef void *moved
+    cdef size_t size
+    if pointer is NULL:
+        return numpy_malloc(ctx, n_bytes)
+    size = (<size_t *> start)[0]
+    if size == 0:
+        return with_header(<char *> realloc(start, n_bytes + UNIT), 0)
+    moved = numpy_malloc(ctx, n_bytes)
+    if moved is not NULL:
+        memcpy(moved, pointer, min(n_bytes, size - UNIT))
+        numpy_free(ctx, pointer, n_bytes)
+    return moved
+
+
+cdef PyDataMem_Handler handler
+strcpy(handler.name, b"minidl")
+handler.version = 1
+handler.allocator = PyDataMemAllocator(NULL, numpy_malloc, numpy_calloc, numpy_realloc, numpy_free)
+cdef object handler_capsule = PyCapsule_New(&handler, "mem_handler", NULL)
+
+
+cdef class numpy_from_pool:
+    """Context manager: large results of NumPy, made in this thread, come from the pool.
+
+    >>> import numpy as np
+    >>> with numpy_from_pool():
+    ...     x = np.ones(100_000) + 1
+    >>> float(x.sum())
+    200000.0
+    """
+
+    cdef object before
+
+    def __enter__(self):
+        self.before = PyDataMem_SetHandler(handler_capsule)
+
+    def __exit__(self, kind, error, traceback):
+        PyDataMem_SetHandler(self.before)
 
 
 def memory_stats():
