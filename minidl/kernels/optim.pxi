@@ -27,6 +27,14 @@ cdef Py_ssize_t cut(list arrays, Piece *pieces) noexcept:
     return count
 
 
+cdef double work(const Piece *pieces, Py_ssize_t n_pieces, double ns_per_value) noexcept nogil:
+    """Cost of all pieces for one thread; nothing where there is only one, which no second thread can share."""
+    cdef Py_ssize_t i, total = 0
+    for i in range(n_pieces):
+        total += pieces[i].length
+    return total * ns_per_value if n_pieces > 1 else 0.0
+
+
 cdef int pointers(list arrays, list like, void **to) except -1:
     """Data pointers of arrays that must each be as `like` is, of one precision, contiguous and writeable."""
     cdef Py_ssize_t i
@@ -74,7 +82,7 @@ cdef void sgd_all(real **params, real **grads, real **buffers, const Piece *piec
                   double dampening, double decay, bint nesterov, bint maximize, bint first, int n_threads) noexcept nogil:
     cdef Py_ssize_t i, a, start
     cdef unsigned int mode = 0
-    cdef int team = team_begin(n_threads, n_pieces * <double> (CHUNK * sizeof(real)) / 8.0)
+    cdef int team = team_begin(n_threads, work(pieces, n_pieces, sizeof(real) / 16.0))
     with nogil, parallel(num_threads=team):
         mode = denormals_off()
         for i in prange(n_pieces, schedule="static"):
@@ -165,7 +173,7 @@ cdef void adam_all(real **params, real **grads, real **means, real **squares, re
                    int n_threads) noexcept nogil:
     cdef Py_ssize_t i, a, start
     cdef unsigned int mode = 0
-    cdef int team = team_begin(n_threads, n_pieces * <double> (CHUNK * sizeof(real)) / 4.0)
+    cdef int team = team_begin(n_threads, work(pieces, n_pieces, sizeof(real) / 8.0))
     with nogil, parallel(num_threads=team):
         mode = denormals_off()
         for i in prange(n_pieces, schedule="static"):

@@ -13,7 +13,7 @@ void NAME(relu)(isize size, const void *x_, void *out_, int n_threads) {
     const REAL *x = x_;
     REAL *out = out_;
     const isize chunks = ceil_div(size, CHUNK);
-    const int team = team_begin(n_threads, 2.0 * size * sizeof(REAL) / BYTES_PER_NS);
+    const int team = team_begin(n_threads, chunks > 1 ? 2.0 * size * sizeof(REAL) / BYTES_PER_NS : 0.0);
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
     for (isize chunk = 0; chunk < chunks; chunk++) {
         const isize last = min_size(size, (chunk + 1) * CHUNK);
@@ -27,7 +27,7 @@ void NAME(relu_grad)(isize size, const void *grad_, const void *out_, void *grad
     const REAL *grad = grad_, *out = out_;
     REAL *grad_x = grad_x_;
     const isize chunks = ceil_div(size, CHUNK);
-    const int team = team_begin(n_threads, 3.0 * size * sizeof(REAL) / BYTES_PER_NS);
+    const int team = team_begin(n_threads, chunks > 1 ? 3.0 * size * sizeof(REAL) / BYTES_PER_NS : 0.0);
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
     for (isize chunk = 0; chunk < chunks; chunk++) {
         const isize last = min_size(size, (chunk + 1) * CHUNK);
