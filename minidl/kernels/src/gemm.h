@@ -1,9 +1,8 @@
 /* Matrix product C = A B (+ bias) (+ C), any strides of A and B, on packed panels.
  *
- *     for each block of NC columns                       B block: shared by all threads, packed by all of them
- *       for each block of KC steps of the sum
- *         pack the B block into panels of NR columns
- *         for each (block of MC rows, group of panels)   one item of work per turn, A block packed by its thread
+ *     for each block of NC columns                       B block, with all steps of the sum: packed by all threads together
+ *       for each (block of MC rows, group of panels)     one item of work
+ *         for each block of KC steps of the sum          A block: packed by the thread that has the item
  *           for each panel of B                          KC x NR values: first cache
  *             for each panel of A                        KC x MR values, from the A block: second cache
  *               one micro-kernel call                    MR x NR tile of C: registers
@@ -22,6 +21,7 @@
 #define KC_MAX 320
 #define MC_MAX (16 * MR)
 #define NC_MAX (24 * NR)
+#define B_VALUES (2 << 20)    /* and the B block has at most about so many values */
 #define SLICE_K 4096          /* a slice of a long sum */
 #define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
 #define MAX_SLICES 16
@@ -37,7 +37,7 @@ typedef struct {
 } NAME(matrices);
 
 typedef struct {
-    isize kc, mc, nc; /* block sizes */
+    isize kc, mc, nc;     /* block sizes */
     isize a_size, b_size; /* values in the A block of a thread and in the shared B block */
 } NAME(blocks);
 
@@ -47,12 +47,12 @@ INLINE isize even_block(isize n, isize most, isize unit) { return n <= 0 ? unit 
 static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
     NAME(blocks) blocks;
     blocks.kc = even_block(k, KC_MAX, 4);
-    blocks.nc = even_block(n, NC_MAX, NR);
+    blocks.nc = even_block(n, max_size(4 * NR, min_size(NC_MAX, B_VALUES / max_size(1, k) / NR * NR)), NR);
     /* as many blocks of rows as a multiple of the team, when there are rows enough */
     const isize n_blocks = round_up(max_size(1, ceil_div(m, MC_MAX)), m >= 2 * MR * team ? team : 1);
     blocks.mc = round_up(max_size(1, ceil_div(m, n_blocks)), MR);
     blocks.a_size = blocks.mc * blocks.kc;
-    blocks.b_size = blocks.nc * blocks.kc;
+    blocks.b_size = blocks.nc * max_size(1, k);
     return blocks;
 }
 
@@ -99,6 +99,16 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
+/* The B block of columns jc .. jc + nc: for each block of the sum its panels, one behind the other; every team-th panel is packed here. */
+static void NAME(pack_b)(const NAME(matrices) *g, NAME(blocks) blocks, isize jc, isize nc, REAL *packed, int rank, int team) {
+    const isize panels = ceil_div(nc, NR), k_blocks = ceil_div(g->k, blocks.kc);
+    for (isize i = rank; i < k_blocks * panels; i += team) {
+        const isize pc = i / panels * blocks.kc, j = i % panels * NR;
+        const isize kc = min_size(blocks.kc, g->k - pc), cols = min_size(NR, nc - j);
+        NAME(pack)(packed + pc * panels * NR + j * kc, round_up(cols, LANES), g->b + pc * g->b_row + (jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
+    }
+}
+
 /* The whole product by thread `rank` of `team`, all of which call this; scratch: B block, then one A block per thread. */
 static void NAME(gemm_team)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch, int rank, int team) {
     REAL *packed_b = scratch, *packed_a = scratch + blocks.b_size + rank * blocks.a_size;
@@ -106,27 +116,22 @@ static void NAME(gemm_team)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *
     for (isize jc = 0; jc < g->n; jc += blocks.nc) {
         const isize nc = min_size(blocks.nc, g->n - jc), panels = ceil_div(nc, NR);
         const isize groups = m_blocks % team ? min_size(panels, team) : 1; /* columns are shared out when rows are not enough */
-        for (isize pc = 0; pc == 0 || pc < g->k; pc += blocks.kc) {
-            const isize kc = min_size(blocks.kc, g->k - pc);
-            for (isize p = rank; p < panels; p += team) {
-                const isize cols = min_size(NR, nc - p * NR);
-                NAME(pack)(packed_b + p * NR * kc, round_up(cols, LANES), g->b + pc * g->b_row + (jc + p * NR) * g->b_col, g->b_col, g->b_row, cols, kc);
-            }
-            if (team > 1) {
+        if (team > 1 && jc > 0) {
 #pragma omp barrier
-            }
-            const isize first = m_blocks * groups * rank / team, last = m_blocks * groups * (rank + 1) / team;
-            isize packed_block = -1;
-            for (isize item = first; item < last; item++) {
-                const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
-                const isize p0 = panels * (item % groups) / groups, p1 = panels * (item % groups + 1) / groups;
-                if (m <= 0 || p0 == p1) continue;
-                if (packed_block != i0) NAME(pack_a)(packed_a, g->a + i0 * g->a_row + pc * g->a_col, g->a_row, g->a_col, m, kc);
-                packed_block = i0;
-                NAME(macro_tile)(g, packed_a, packed_b + p0 * NR * kc, i0, m, jc + p0 * NR, min_size(nc, p1 * NR) - p0 * NR, kc, pc > 0, pc + kc >= g->k);
-            }
-            if (team > 1) {
+        }
+        NAME(pack_b)(g, blocks, jc, nc, packed_b, rank, team);
+        if (team > 1) {
 #pragma omp barrier
+        }
+        const isize first = m_blocks * groups * rank / team, last = m_blocks * groups * (rank + 1) / team;
+        for (isize item = first; item < last; item++) {
+            const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
+            const isize j0 = panels * (item % groups) / groups * NR, j1 = min_size(nc, panels * (item % groups + 1) / groups * NR);
+            if (m <= 0 || j0 >= j1) continue;
+            for (isize pc = 0; pc == 0 || pc < g->k; pc += blocks.kc) {
+                const isize kc = min_size(blocks.kc, g->k - pc);
+                NAME(pack_a)(packed_a, g->a + i0 * g->a_row + pc * g->a_col, g->a_row, g->a_col, m, kc);
+                NAME(macro_tile)(g, packed_a, packed_b + pc * panels * NR + j0 * kc, i0, m, jc + j0, j1 - j0, kc, pc > 0, pc + kc >= g->k);
             }
         }
     }

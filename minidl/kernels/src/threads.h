@@ -31,8 +31,8 @@
 
 /* Rates that turn work into nanoseconds for the cost model, of one thread: deliberately on the fast side, so that threads are not
  * woken for work that a fast core has done before they come. */
-#define FLOPS_PER_NS 100.0
-#define BYTES_PER_NS 20.0
+#define FLOPS_PER_NS 200.0
+#define BYTES_PER_NS 60.0
 
 #if defined(__x86_64__)
 #define FLUSH_BITS 0x8040u /* FTZ and DAZ */
