@@ -184,6 +184,9 @@ static void NAME(dot_columns)(const NAME(matrices) *g, isize first, isize last) 
 #undef DOT_CASE
 }
 
+/* The first of n columns that are the share of thread `rank`: whole groups of DOT_COLS. */
+INLINE isize dot_share(isize n, int rank, int team) { return rank == team ? n : n * rank / team / DOT_COLS * DOT_COLS; }
+
 static int NAME(is_dots)(const NAME(matrices) *g) { return g->m <= DOT_ROWS && g->a_col == 1 && g->b_row == 1 && g->k > 0; }
 
 /* Number of slices of the sum: fixed by the shape. */
@@ -233,9 +236,8 @@ static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, NAME(blocks
 isize NAME(gemm_scratch)(isize batch, isize m, isize n, isize k, int n_threads) {
     const isize slices = gemm_slices(m, n, k);
     const NAME(blocks) one = NAME(choose_blocks)(m, n, slices > 1 ? ceil_div(k, slices) : k, 1);
-    const NAME(blocks) shared = NAME(choose_blocks)(m, n, k, n_threads);
-    const isize separate = slices * m * n * (slices > 1) + n_threads * (one.a_size + one.b_size);
-    return max_size(separate, batch > n_threads ? 0 : shared.b_size + n_threads * shared.a_size);
+    const int b_blocks = batch > 1 || slices > 1 ? n_threads : 1; /* threads with products of their own, or one team */
+    return slices * m * n * (slices > 1) + b_blocks * one.b_size + n_threads * one.a_size;
 }
 
 /* C[i] = A[i] B[i] for `batch` products, *_batch values apart. */
@@ -276,8 +278,9 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
 #pragma omp parallel num_threads(team) if (team > 1)
         {
             const unsigned int mode = denormals_off();
-            if (NAME(is_dots)(&g)) NAME(dot_columns)(&g, n * thread_index() / team / 4 * 4, thread_index() + 1 == team ? n : n * (thread_index() + 1) / team / 4 * 4);
-            else NAME(gemm_team)(&g, team > 1 ? NAME(choose_blocks)(m, n, k, team) : one, scratch, thread_index(), team);
+            const int rank = thread_index(), size = team_size();
+            if (NAME(is_dots)(&g)) NAME(dot_columns)(&g, dot_share(n, rank, size), dot_share(n, rank + 1, size));
+            else NAME(gemm_team)(&g, size > 1 ? NAME(choose_blocks)(m, n, k, size) : one, scratch, rank, size);
             denormals_on(mode);
         }
         team_end(team);

@@ -32,10 +32,12 @@ double measure_dispatch(int n_threads) {
 double peak_flops(int n_threads) {
     enum { STEPS = 64, CALLS = 20000 };
     double best = 1e9;
+    int team = 1;
     for (int round = 0; round < 5; round++) {
         const double start = seconds();
 #pragma omp parallel num_threads(n_threads)
         {
+            if (thread_index() == 0) team = team_size();
             REAL a[MR * STEPS] __attribute__((aligned(64))), b[NV * (VB / sizeof(REAL)) * STEPS] __attribute__((aligned(64)));
             REAL c[MR * NV * (VB / sizeof(REAL))] __attribute__((aligned(64)));
             memset(a, 0, sizeof a);
@@ -47,7 +49,7 @@ double peak_flops(int n_threads) {
         const double taken = seconds() - start;
         if (taken < best) best = taken;
     }
-    return 2.0 * MR * NR * STEPS * (double)CALLS * n_threads / best;
+    return 2.0 * MR * NR * STEPS * (double)CALLS * team / best;
 }
 
 /* Bytes per second that pass over the bus while a buffer larger than the caches is scaled in place, read and written. */

@@ -78,6 +78,7 @@ static inline void team_end(int team) {
 }
 
 static inline int thread_index(void) { return omp_get_thread_num(); }
+static inline int team_size(void) { return omp_get_num_threads(); } /* may be less than was asked for: OMP_THREAD_LIMIT, OMP_DYNAMIC */
 #else
 static inline int team_begin(int n_threads, double cost_ns) {
     (void)n_threads;
@@ -86,6 +87,7 @@ static inline int team_begin(int n_threads, double cost_ns) {
 }
 static inline void team_end(int team) { (void)team; }
 static inline int thread_index(void) { return 0; }
+static inline int team_size(void) { return 1; }
 #endif
 
 #endif
