@@ -55,6 +55,11 @@ def test_impossible_sizes_are_refused():
         kernels.empty((2, -1), FLOAT)
 
 
+def test_arrays_of_python_objects_are_refused():
+    with pytest.raises(TypeError, match="without Python objects"):
+        kernels.empty((2,), np.dtype(object))
+
+
 def test_pickling_and_copying_keep_the_values():
     array = kernels.empty((7, 5), FLOAT)
     array[...] = np.arange(35).reshape(7, 5)

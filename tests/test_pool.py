@@ -1,5 +1,7 @@
 """The memory pool itself: reuse, rounding, limits, counters, flatness. Left out where memory checkers switch it off."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,49 @@ def test_the_limit_bounds_what_is_cached():
         minidl.set_memory_cache_limit(None)
     with pytest.raises(ValueError, match="must not be negative"):
         minidl.set_memory_cache_limit(-1)
+
+
+def test_emptying_the_cache_of_many_small_blocks_is_quick():
+    arrays = [kernels.empty((8,), FLOAT) for _ in range(100_000)]
+    del arrays
+    start = time.perf_counter()
+    minidl.empty_cache()
+    assert time.perf_counter() - start < 0.5
+
+
+def test_the_list_of_a_class_keeps_its_order_as_blocks_come_and_go():
+    """Blocks are dropped from one end of the list and taken from the other; no block is lost or handed out twice."""
+    rng, size = np.random.default_rng(0), 1 << 18
+    held = []
+    try:
+        minidl.set_memory_cache_limit(20 << 18)
+        for _ in range(2000):
+            if rng.random() < 0.5:
+                array = kernels.empty((size,), np.dtype(np.uint8))
+                array[:8] = 0
+                held.append(array)
+            elif held:
+                held.pop(int(rng.integers(len(held))))
+            if rng.random() < 0.1:
+                kernels.empty((int(rng.integers(1, 9)) << 18,), np.dtype(np.uint8))
+            assert len({array.ctypes.data for array in held}) == len(held)
+    finally:
+        minidl.set_memory_cache_limit(None)
+    stats = minidl.memory_stats()
+    assert stats["reserved"] - stats["in_use"] <= 20 << 18
+    minidl.empty_cache()
+    assert minidl.memory_stats()["reserved"] == minidl.memory_stats()["in_use"]
+
+
+def test_resetting_the_peak_leaves_the_cache_alone():
+    minidl.empty_cache()
+    kernels.empty((100 << 20,), np.dtype(np.uint8))
+    minidl.reset_peak_memory_stats()
+    kernels.empty((64,), FLOAT)
+    before = minidl.memory_stats()
+    kernels.empty((100 << 20,), np.dtype(np.uint8))
+    assert minidl.memory_stats()["misses"] == before["misses"]
+    minidl.empty_cache()
 
 
 RANDOM_SIZES = """

@@ -15,9 +15,11 @@ from cpython.pycapsule cimport PyCapsule_New
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, strcpy
+from libc.string cimport memcpy, memmove, strcpy
 
 import os
+
+from ..errors import ArgumentError
 
 cdef extern from "memory.h" nogil:
     void *map_block(size_t n_bytes)
@@ -54,8 +56,9 @@ cdef struct Freed:
     uint64_t when
 
 cdef struct FreeList:
-    Freed *blocks            # oldest first
-    Py_ssize_t count
+    Freed *blocks            # from `first` to before `end`, oldest first
+    Py_ssize_t first
+    Py_ssize_t end
     Py_ssize_t room
 
 cdef FreeList lists[N_CLASSES]
@@ -64,8 +67,9 @@ cdef uint64_t hits = 0
 cdef uint64_t misses = 0
 cdef size_t in_use = 0
 cdef size_t peak = 0
+cdef size_t most_in_use = 0  # since the cache was last emptied
 cdef size_t cached = 0
-cdef size_t limit = 0        # bytes that may lie on the lists; 0: as much as was in use at the peak, and 64 MB
+cdef size_t limit = 0        # bytes that may lie on the lists; 0: as much as was most in use, and 64 MB
 cdef bint enabled = os.environ.get("MINIDL_POOL", "1") != "0"
 
 
@@ -86,31 +90,36 @@ cdef inline size_t size_of(int index) noexcept nogil:
 
 
 cdef size_t most_cached() noexcept nogil:
-    return limit if limit else peak + (<size_t> 64 << 20)
+    return limit if limit else most_in_use + (<size_t> 64 << 20)
 
 
 cdef void drop_oldest() noexcept nogil:
     """Return the block that has lain unused for longest to the system."""
     global cached
     cdef int index, oldest = -1
+    cdef uint64_t since = 0
     cdef FreeList *freed
     for index in range(N_CLASSES):
-        if lists[index].count and (oldest < 0 or lists[index].blocks[0].when < lists[oldest].blocks[0].when):
-            oldest = index
+        freed = &lists[index]
+        if freed.first < freed.end and (oldest < 0 or freed.blocks[freed.first].when < since):
+            oldest, since = index, freed.blocks[freed.first].when
     if oldest < 0:
         return
     freed = &lists[oldest]
-    unmap_block(freed.blocks[0].pointer, size_of(oldest))
+    unmap_block(freed.blocks[freed.first].pointer, size_of(oldest))
     cached -= size_of(oldest)
-    freed.count -= 1
-    for index in range(<int> freed.count):
-        freed.blocks[index] = freed.blocks[index + 1]
+    freed.first += 1
 
 
 cdef bint make_room(FreeList *freed) noexcept nogil:
     """True when the list can take one more block."""
     cdef Freed *larger
-    if freed.count < freed.room:
+    if freed.end < freed.room:
+        return True
+    if freed.first > freed.room // 2:
+        memmove(freed.blocks, freed.blocks + freed.first, <size_t> (freed.end - freed.first) * sizeof(Freed))
+        freed.end -= freed.first
+        freed.first = 0
         return True
     larger = <Freed *> realloc(freed.blocks, <size_t> (2 * freed.room + 8) * sizeof(Freed))
     if larger is NULL:
@@ -129,9 +138,8 @@ cdef void give_back(void *pointer, size_t size) noexcept nogil:
         unmap_block(pointer, size)
         return
     clock += 1
-    freed.blocks[freed.count].pointer = pointer
-    freed.blocks[freed.count].when = clock
-    freed.count += 1
+    freed.blocks[freed.end] = Freed(pointer, clock)
+    freed.end += 1
     cached += size
     while cached > most_cached():
         drop_oldest()
@@ -139,12 +147,12 @@ cdef void give_back(void *pointer, size_t size) noexcept nogil:
 
 cdef void *take(size_t size) noexcept nogil:
     """A block of exactly a class's size, from its list or from the system; NULL when there is no memory."""
-    global cached, in_use, peak, hits, misses
+    global cached, in_use, peak, most_in_use, hits, misses
     cdef FreeList *freed = &lists[class_of(size)]
     cdef void *pointer
-    if freed.count:
-        freed.count -= 1
-        pointer = freed.blocks[freed.count].pointer
+    if freed.first < freed.end:
+        freed.end -= 1
+        pointer = freed.blocks[freed.end].pointer
         cached -= size
         hits += 1
     else:
@@ -156,8 +164,8 @@ cdef void *take(size_t size) noexcept nogil:
             return NULL
         misses += 1
     in_use += size
-    if in_use > peak:
-        peak = in_use
+    peak = max(peak, in_use)
+    most_in_use = max(most_in_use, in_use)
     return pointer
 
 
@@ -187,12 +195,14 @@ def empty(shape, cnp.dtype dtype):
     """A new C-contiguous array of uninitialised values in pool memory, aligned to 64 bytes.
 
     shape: tuple of non-negative integers; dtype: a numpy.dtype without Python objects.
-    Raises ValueError for a negative size, MemoryError when the array cannot be had.
+    Raises TypeError for another dtype, ValueError for a negative size, MemoryError when the array cannot be had.
     """
     cdef cnp.npy_intp dims[MAX_DIMS]
     cdef int n_dims = len(shape), i
     cdef size_t n_bytes = <size_t> dtype.itemsize
     cdef Block block
+    if dtype.type_num == cnp.NPY_OBJECT:
+        raise TypeError(f"empty: takes a dtype without Python objects, got {dtype}")
     if n_dims > MAX_DIMS:
         raise ValueError(f"empty: at most {MAX_DIMS} dimensions, got {n_dims}")
     for i in range(n_dims):
@@ -312,7 +322,7 @@ def reset_peak_memory_stats():
 
 
 def empty_cache():
-    """Return every cached block to the operating system; arrays in use are untouched.
+    """Return every cached block to the operating system; arrays in use are untouched. What was most in use counts anew from here.
 
     >>> import minidl
     >>> minidl.empty_cache()
@@ -320,14 +330,16 @@ def empty_cache():
     >>> stats["reserved"] == stats["in_use"]
     True
     """
+    global most_in_use
     while cached:
         drop_oldest()
+    most_in_use = in_use
 
 
 def set_memory_cache_limit(n_bytes):
-    """Keep at most n_bytes of freed memory for reuse; None for the default: as much as was in use at the peak, and 64 MB.
+    """Keep at most n_bytes of freed memory for reuse; None for the default: as much as was most in use, and 64 MB.
 
-    Raises ValueError when n_bytes is negative.
+    Raises ArgumentError when n_bytes is negative.
 
     >>> import minidl
     >>> minidl.set_memory_cache_limit(2 ** 30)
@@ -335,7 +347,7 @@ def set_memory_cache_limit(n_bytes):
     """
     global limit
     if n_bytes is not None and n_bytes < 0:
-        raise ValueError(f"set_memory_cache_limit: n_bytes must not be negative, got {n_bytes}")
+        raise ArgumentError(f"set_memory_cache_limit: n_bytes must not be negative, got {n_bytes}")
     limit = 0 if n_bytes is None else max(1, <size_t> n_bytes)
     while cached > most_cached():
         drop_oldest()
