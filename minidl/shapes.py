@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from .errors import ArgumentError, DTypeError, ShapeError, word
+
+LARGEST = 1 << 46  # values of a padded image, and any number: sizes computed from these stay clear of overflow
 
 __all__ = ["conv_sizes", "numbers_for", "pool_sizes", "same_padding"]
 
@@ -13,7 +17,7 @@ def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[
     >>> numbers_for("conv2d", "stride", 2, 2, least=1)
     (2, 2)
     """
-    if type(value) is tuple and len(value) == n and all(type(each) is int and each >= least for each in value):
+    if type(value) is tuple and len(value) == n and all(type(each) is int and least <= each < LARGEST for each in value):
         return value  # as modules hold it: the usual case, on every call
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     try:
@@ -24,6 +28,8 @@ def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[
         raise ShapeError(word(op, f"{name} must be an integer or {n} integers", **{name: value}))
     if min(numbers) < least:
         raise ArgumentError(word(op, f"{name} must be at least {least}", **{name: value}))
+    if max(numbers) >= LARGEST:
+        raise ArgumentError(word(op, f"{name} must be less than 2**46", **{name: value}))
     return numbers * n if len(numbers) == 1 else numbers
 
 
@@ -32,11 +38,14 @@ def conv_sizes(
 ) -> tuple[int, ...]:
     """Output sizes floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 (Dumoulin & Visin 2016, relationship 14).
 
-    Raises ShapeError where the dilated kernel is larger than the padded input, so that there would be no output.
+    Raises ShapeError where the dilated kernel is larger than the padded input, so that there would be no output, and where the
+    padded input is beyond any memory.
 
     >>> conv_sizes("conv2d", (227, 227), (11, 11), (4, 4), (0, 0), (1, 1))
     (55, 55)
     """
+    if prod(n + 2 * p for n, p in zip(size, padding, strict=True)) >= LARGEST:
+        raise ShapeError(word(op, "the padded input must have less than 2**46 values", input=size, padding=padding))
     out = []
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
         room = n + 2 * p - d * (k - 1) - 1
@@ -58,7 +67,8 @@ def pool_sizes(
 ) -> tuple[int, ...]:
     """Output sizes of a pooling: as a convolution's; with ceil_mode rounded up, but no window starts beyond the input and its left padding.
 
-    Raises ArgumentError for padding over half the kernel, ShapeError where there would be no output.
+    Raises ArgumentError for padding over half the kernel, ShapeError where there would be no output or where the first window,
+    dilated, steps over the whole input.
 
     >>> pool_sizes("max_pool2d", (6, 6), (3, 3), (2, 2), (0, 0), (1, 1), ceil_mode=True)
     (3, 3)
@@ -66,6 +76,9 @@ def pool_sizes(
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ArgumentError(word(op, "padding must be at most half of the kernel size", padding=padding, kernel_size=kernel))
     out = list(conv_sizes(op, size, kernel, stride, padding, dilation))
+    if any(p and d > n for n, p, d in zip(size, padding, dilation, strict=True)):
+        rule = "with padding, dilation must not be larger than the input, or a window would hold none of its values"
+        raise ShapeError(word(op, rule, input=size, padding=padding, dilation=dilation))
     if ceil_mode:
         for i, (n, k, s, p, d) in enumerate(zip(size, kernel, stride, padding, dilation, strict=True)):
             rounded_up = -(-(n + 2 * p - d * (k - 1) - 1) // s) + 1

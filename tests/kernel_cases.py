@@ -66,6 +66,11 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (0, 2, 3, (5, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
     (2, 3, 4, (100, 3), (3, 3), (1, 1), (1, 1), (1, 1), 1),
     (3, 70, 20, (12, 12), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 2, 3, (5, 6), (2, 3), (1000, 4), (0, 0), (1, 1), 1),
+    (1, 2, 2, (9, 9, 9), (2, 2, 2), (5, 5, 5), (1, 1, 1), (1, 1, 1), 1),
+    (2, 0, 3, (5, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    (2, 4, 0, (5, 5), (3, 3), (2, 1), (1, 1), (1, 1), 2),
+    (2, 3, 4, (0, 5), (2, 2), (1, 1), (1, 1), (1, 1), 1),
 ]
 
 
@@ -80,6 +85,11 @@ def conv_cases(rng, dtype):
         yield "conv", [x, weight, None, poisoned(grad.shape, dtype), *geometry, False], {3}
         yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
         yield "conv_grad_weight", [grad, x, poisoned(weight.shape, dtype), *geometry], {2}
+    # values next to the border, which some sums reach and others do not
+    for filters in (2, 9):
+        x, grad = values(rng, (2, 2, 8, 8), dtype), values(rng, (2, filters, 6, 6), dtype)
+        x[0, 0, 0, 7], x[1, 1, 0, 0], x[1, 0, 7, 7] = np.nan, np.inf, -np.inf
+        yield "conv_grad_weight", [grad, x, poisoned((filters, 2, 3, 3), dtype), (1, 1), (0, 0), (1, 1), 1], {2}
     for shape in [(5, 3), (64, 10), (3, 100), (4, 6, 9), (2, 3, 17, 19), (0, 4), (2, 1, 3, 4, 5)]:
         yield "sum_channels", [values(rng, shape, dtype), poisoned(shape[1], dtype)], {1}
 

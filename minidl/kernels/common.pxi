@@ -27,6 +27,7 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t (*conv_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out,
                      void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*conv_grad_x_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch,
                             int n_threads) noexcept nogil
         Py_ssize_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
@@ -68,6 +69,12 @@ cdef const kernel_table *table_of(cnp.ndarray x) except NULL:
 
 cdef inline void *data(cnp.ndarray x) noexcept nogil:
     return NULL if x is None else cnp.PyArray_DATA(x)
+
+
+cdef int some_threads(int n_threads) except -1:
+    if n_threads < 1:
+        raise ValueError(f"a kernel needs at least one thread, got {n_threads}")
+    return 0
 
 
 cdef Block scratch(Py_ssize_t n_values, const kernel_table *table):

@@ -1,5 +1,7 @@
 """Convolutions in one to three spatial dimensions."""
 
+cdef double MOST_VALUES = 2.0 ** 46  # of a padded image: products of its sizes do not overflow
+
 
 cdef int spatial(tuple values, Py_ssize_t *to, Py_ssize_t filler) except -1:
     """Up to three numbers into the last places of `to`, `filler` before them."""
@@ -31,6 +33,7 @@ cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.nd
     """Geometry of a convolution from its arrays, checked against each other."""
     cdef int n_dims = cnp.PyArray_NDIM(x), d
     cdef Py_ssize_t reach
+    cdef double padded = weight.shape[1]
     cdef bint fits
     if not 3 <= n_dims <= 5 or cnp.PyArray_NDIM(weight) != n_dims or cnp.PyArray_NDIM(out) != n_dims \
             or not len(stride) == len(padding) == len(dilation) == n_dims - 2:
@@ -45,12 +48,13 @@ cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.nd
     fits = groups >= 1 and weight.shape[0] % groups == 0 and x.shape[1] == weight.shape[1] * groups and out.shape[0] == x.shape[0] \
         and out.shape[1] == weight.shape[0]
     for d in range(3):
-        if shape.stride[d] < 1 or shape.dilation[d] < 1 or shape.pad[d] < 0:
+        padded *= shape.input[d] + 2.0 * shape.pad[d]
+        if shape.stride[d] < 1 or shape.dilation[d] < 1 or not 0 <= shape.pad[d] <= MOST_VALUES:
             fits = False
         else:
             reach = shape.input[d] + 2 * shape.pad[d] - shape.dilation[d] * (shape.kernel[d] - 1) - 1
             fits = fits and reach >= 0 and shape.output[d] == reach // shape.stride[d] + 1
-    if not fits:
+    if not fits or padded > MOST_VALUES:
         raise ValueError(f"conv: geometry does not fit, got x {(<object> x).shape}, weight {(<object> weight).shape}, "
                          f"out {(<object> out).shape}, {stride}, {padding}, {dilation}, groups {groups}")
     shape.filters = weight.shape[0] // groups
@@ -78,6 +82,7 @@ def conv(
     cdef const kernel_table *table = table_of(x)
     cdef conv_shape shape
     cdef Block block
+    some_threads(n_threads)
     fill_shape(&shape, x, weight, out, stride, padding, dilation, groups)
     same_kind(x, x)
     same_kind(x, weight)
@@ -105,11 +110,12 @@ def conv_grad_x(
     cdef const kernel_table *table = table_of(grad)
     cdef conv_shape shape
     cdef Block block
+    some_threads(n_threads)
     fill_shape(&shape, grad_x, weight, grad, stride, padding, dilation, groups)
     same_kind(grad, grad)
     same_kind(grad, weight)
     writeable(grad, grad_x)
-    block = scratch(table.conv_scratch(&shape, n_threads), table)
+    block = scratch(table.conv_grad_x_scratch(&shape, n_threads), table)
     with nogil:
         table.conv_grad_x(&shape, data(grad), data(weight), data(grad_x), block.pointer, n_threads)
 
@@ -128,6 +134,7 @@ def conv_grad_weight(
     cdef const kernel_table *table = table_of(grad)
     cdef conv_shape shape
     cdef Block block
+    some_threads(n_threads)
     fill_shape(&shape, x, grad_weight, grad, stride, padding, dilation, groups)
     same_kind(grad, grad)
     same_kind(grad, x)

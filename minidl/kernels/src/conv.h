@@ -100,6 +100,11 @@ static void NAME(plan_forward)(NAME(correlation) *p, const conv_shape *s) {
     NAME(plan_panels)(p, s->images);
 }
 
+/* Phases of one axis that have any input. */
+static isize axis_phases(const conv_shape *s, int d) { return min_size(s->stride[d], s->in[d]); }
+
+static isize phase_count(const conv_shape *s) { return axis_phases(s, 0) * axis_phases(s, 1) * axis_phases(s, 2); }
+
 /* Taps of one axis that reach the inputs phase, phase + stride, ...: an arithmetic progression, perhaps empty. */
 static void NAME(plan_phase_axis)(NAME(correlation) *p, const conv_shape *s, int d, isize phase) {
     const isize stride = s->stride[d], dilation = s->dilation[d], kernel = s->kernel[d];
@@ -113,11 +118,11 @@ static void NAME(plan_phase_axis)(NAME(correlation) *p, const conv_shape *s, int
     p->delta[d] = p->taps[d] > 1 ? -(k_step * dilation / stride) : 0;
     p->step[d] = 1;
     p->size[d] = s->out[d];
-    p->grid[d] = phase < s->in[d] ? ceil_div(s->in[d] - phase, stride) : 0;
+    p->grid[d] = ceil_div(s->in[d] - phase, stride);
 }
 
 static void NAME(plan_phase)(NAME(correlation) *p, const conv_shape *s, isize phase, isize a_offset) {
-    const isize at[3] = {phase / (s->stride[1] * s->stride[2]), phase / s->stride[2] % s->stride[1], phase % s->stride[2]};
+    const isize n1 = axis_phases(s, 1), n2 = axis_phases(s, 2), at[3] = {phase / (n1 * n2), phase / n2 % n1, phase % n2};
     for (int d = 0; d < 3; d++) NAME(plan_phase_axis)(p, s, d, at[d]);
     p->m = s->channels;
     p->channels = s->filters;
@@ -228,10 +233,9 @@ static void NAME(pack_patches)(const NAME(correlation) *p, const REAL *src, cons
         for (isize k = 0; k < p->k; k++) zero_run(to + k * width + columns, width - columns);
 }
 
-/* The image with zeros around it, channel after channel; what is never read may stay as it is. */
-static void NAME(pad_image)(const NAME(correlation) *p, const REAL *src, REAL *to) {
-    const isize *low = p->low, *size = p->size, *padded = p->padded;
-    for (isize c = 0; c < p->channels; c++, src += p->src_channel)
+/* Channels of an image of `size` with zeros around them, `low` before the image: each becomes a volume of `padded`. */
+static void NAME(pad_image)(const isize low[3], const isize size[3], const isize padded[3], isize channels, const REAL *src, REAL *to) {
+    for (isize c = 0; c < channels; c++, src += volume(size))
         for (isize d = 0; d < padded[0]; d++)
             for (isize h = 0; h < padded[1]; h++, to += padded[2]) {
                 if (d < low[0] || d >= low[0] + size[0] || h < low[1] || h >= low[1] + size[1]) {
@@ -242,7 +246,6 @@ static void NAME(pad_image)(const NAME(correlation) *p, const REAL *src, REAL *t
                 copy_run(to + low[2], src + ((d - low[0]) * size[1] + h - low[1]) * size[2], size[2]);
                 zero_run(to + low[2] + size[2], padded[2] - low[2] - size[2]);
             }
-    zero_run(to, NR); /* the last panel reads this far */
 }
 
 /* Where row (c, t) of B starts in the padded image. */
@@ -316,7 +319,8 @@ static void NAME(correlate_panel)(const NAME(correlation) *p, NAME(tile_job) *jo
 static void NAME(correlate_shifted)(const NAME(correlation) *p, isize image, isize first, isize last, const REAL *src, const REAL *a,
                                     const REAL *bias, int relu, REAL *dst, REAL *scratch) {
     NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .b_row = p->b_row};
-    NAME(pad_image)(p, src + image * p->src_image, scratch);
+    NAME(pad_image)(p->low, p->size, p->padded, p->channels, src + image * p->src_image, scratch);
+    zero_run(scratch + p->channels * p->padded_channel, NR); /* the last panel reads this far */
     for (isize panel = first; panel < last; panel++) {
         const piece *pieces = p->pieces + p->panel_start[panel];
         const isize n_pieces = p->panel_start[panel + 1] - p->panel_start[panel];
@@ -416,9 +420,7 @@ static void NAME(run_conv)(NAME(conv_job) *job, REAL *scratch, int n_threads) {
     team_end(team);
 }
 
-#define MAX_PHASES 64
-
-static isize phase_count(const conv_shape *s) { return s->stride[0] * s->stride[1] * s->stride[2]; }
+#define MAX_PHASES 64 /* planned and run at a time */
 
 static void NAME(plan_phases)(const conv_shape *s, isize first, isize count, NAME(correlation) *phases) {
     isize a_offset = 0;
@@ -441,17 +443,25 @@ static isize NAME(phases_scratch)(const NAME(correlation) *phases, isize count, 
     return tables + n_threads * NAME(widest_scratch)(phases, count);
 }
 
-/* Values of scratch for conv and conv_grad_x. */
+static isize NAME(packed_size)(const conv_shape *s) { return round_up(s->groups * s->filters * s->channels * volume(s->kernel), LANES); }
+
+/* Values of scratch for conv. */
 isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
+    NAME(correlation) plan;
+    NAME(plan_forward)(&plan, s);
+    return NAME(packed_size)(s) + NAME(phases_scratch)(&plan, 1, n_threads);
+}
+
+/* Values of scratch for conv_grad_x. */
+isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
     NAME(correlation) phases[MAX_PHASES];
-    NAME(plan_forward)(phases, s);
-    isize most = NAME(phases_scratch)(phases, 1, n_threads);
+    isize most = 0;
     for (isize first = 0; first < phase_count(s); first += MAX_PHASES) {
         const isize count = min_size(MAX_PHASES, phase_count(s) - first);
         NAME(plan_phases)(s, first, count, phases);
         most = max_size(most, NAME(phases_scratch)(phases, count, n_threads));
     }
-    return round_up(s->groups * s->filters * s->channels * volume(s->kernel), LANES) + most;
+    return NAME(packed_size)(s) + most;
 }
 
 /* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */

@@ -117,7 +117,7 @@ static void NAME(few_item)(const NAME(few_plan) *p, const NAME(weight_plan) *w, 
     zero_run(sum, p->sum_size);
     zero_run(scratch + s->channels * w->padded_channel, p->image_size - s->channels * w->padded_channel);
     for (isize n = s->images * slice / p->slices; n < s->images * (slice + 1) / p->slices; n++) {
-        NAME(pad_channels)(w, s, x + (n * s->groups + group) * s->channels * volume(s->in), s->channels, scratch);
+        NAME(pad_image)(w->low, s->in, w->padded, s->channels, x + (n * s->groups + group) * s->channels * volume(s->in), scratch);
         NAME(widen_grad)(p, s, grad + (n * s->groups + group) * s->filters * volume(s->out), w->padded[2], wide);
         NAME(few_image)(p, w, s, scratch, wide, sum);
     }
@@ -146,15 +146,27 @@ static void NAME(few_grad_weight)(const conv_shape *s, const REAL *grad, const R
     team_end(team);
 }
 
-/* Which of the two ways a weight gradient goes is fixed by its shape. */
-isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
-    return NAME(is_few)(s) ? NAME(few_scratch)(s, n_threads) : NAME(many_scratch)(s, n_threads);
+static int NAME(all_finite)(const REAL *values, isize n) {
+    for (isize i = 0; i < n; i++)
+        if (!(values[i] - values[i] == 0)) return 0;
+    return 1;
 }
 
-/* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in]. */
+isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
+    const isize many = NAME(many_scratch)(s, n_threads);
+    return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
+}
+
+/* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in].
+ *
+ * Which of the two ways it goes is fixed by the shape and the result: with few filters, an infinite or NaN value of x also meets
+ * the zeros behind the rows of the gradient and spoils sums that it is no part of, so these are taken again the other way. */
 void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
-    if (NAME(is_few)(s)) NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
-    else NAME(many_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+    if (NAME(is_few)(s)) {
+        NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+        if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;
+    }
+    NAME(many_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
 }
 
 #endif

@@ -46,22 +46,6 @@ static NAME(weight_plan) NAME(plan_weight)(const conv_shape *s) {
     return p;
 }
 
-/* Channels c0 .. c0 + count of an image with its padding. */
-static void NAME(pad_channels)(const NAME(weight_plan) *p, const conv_shape *s, const REAL *image, isize count, REAL *to) {
-    for (isize c = 0; c < count; c++)
-        for (isize d = 0; d < p->padded[0]; d++)
-            for (isize h = 0; h < p->padded[1]; h++, to += p->padded[2]) {
-                const isize from_d = d - p->low[0], from_h = h - p->low[1], width = min_size(s->in[2], p->padded[2] - p->low[2]);
-                if (from_d < 0 || from_d >= s->in[0] || from_h < 0 || from_h >= s->in[1]) {
-                    zero_run(to, p->padded[2]);
-                    continue;
-                }
-                zero_run(to, p->low[2]);
-                copy_run(to + p->low[2], image + c * volume(s->in) + (from_d * s->in[1] + from_h) * s->in[2], width);
-                zero_run(to + p->low[2] + width, p->padded[2] - p->low[2] - width);
-            }
-}
-
 /* Row r = (c, t) of the patch matrix starts here in the padded channels. */
 static isize NAME(patch_row)(const NAME(weight_plan) *p, const conv_shape *s, isize r) {
     const isize c = r / p->taps, t = r % p->taps;
@@ -112,7 +96,7 @@ static void NAME(weight_item)(const NAME(weight_plan) *p, const conv_shape *s, i
             const isize width = min_size(NR, p->cols - j);
             NAME(pack)(grad_t + j * out, width, grad_n + j * out, out, 1, min_size(width, s->filters - j), out);
         }
-        NAME(pad_channels)(p, s, x + ((n * s->groups + group) * s->channels + c0) * in, count, padded);
+        NAME(pad_image)(p->low, s->in, p->padded, count, x + ((n * s->groups + group) * s->channels + c0) * in, padded);
         NAME(add_image)(p, s, padded, grad_t, count * p->taps, n > first, sum);
     }
     if (first == last) zero_run(sum, count * p->taps * p->cols);

@@ -28,6 +28,7 @@ typedef struct {
 
     ptrdiff_t (*conv_scratch)(const conv_shape *shape, int n_threads);
     void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads);
+    ptrdiff_t (*conv_grad_x_scratch)(const conv_shape *shape, int n_threads);
     void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads);
     ptrdiff_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads);
     void (*conv_grad_weight)(const conv_shape *shape, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads);
@@ -35,8 +36,8 @@ typedef struct {
     /* out[c] = sum over i < outer, j < inner of x[i, c, j] */
     void (*sum_channels)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner, const void *x, void *out, int n_threads);
 
-    void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *taps, int n_threads);
-    void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *taps, void *grad_x, int n_threads);
+    void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *place, int n_threads);
+    void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *place, void *grad_x, int n_threads);
 
     void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);

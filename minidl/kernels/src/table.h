@@ -4,6 +4,7 @@ const kernel_table NAME(table) = {
     .gemm = NAME(gemm),
     .conv_scratch = NAME(conv_scratch),
     .conv = NAME(conv),
+    .conv_grad_x_scratch = NAME(conv_grad_x_scratch),
     .conv_grad_x = NAME(conv_grad_x),
     .conv_weight_scratch = NAME(conv_weight_scratch),
     .conv_grad_weight = NAME(conv_grad_weight),
