@@ -96,3 +96,37 @@ def test_gemm_writes_only_its_rows(rng):
     np.testing.assert_allclose(frame[:, 10:30], a @ b)
     assert (frame[:, :10] == 5).all()
     assert (frame[:, 30:] == 5).all()
+
+
+def test_a_stride_beyond_the_image_costs_nothing(rng):
+    x, weight, stride = rng.standard_normal((1, 1, 8, 8)), rng.standard_normal((1, 1, 3, 3)), (1 << 40, 1 << 40)
+    out, grad_x = np.empty((1, 1, 1, 1)), np.empty_like(x)
+    kernels.conv(x, weight, None, out, stride, (0, 0), (1, 1), 1, False, 2)
+    kernels.conv_grad_x(out, weight, grad_x, stride, (0, 0), (1, 1), 1, 2)
+    np.testing.assert_allclose(grad_x[0, 0, :3, :3], out.item() * weight[0, 0])
+    assert not grad_x[0, 0, 3:].any()
+    assert not grad_x[0, 0, :, 3:].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("log_softmax", [np.ones(5), np.ones(5)]),
+        ("softmax", [np.ones((2, 3, 4)), np.ones((2, 3, 4))]),
+        ("max_pool", [np.ones((1, 1, 1)), np.ones((1, 1, 1)), np.ones((1, 1, 1), np.int32), (2,), (1,), (1,), (2,)]),
+        ("max_pool", [np.ones((1, 1, 0)), np.ones((1, 1, 1)), np.ones((1, 1, 1), np.int32), (2,), (2,), (1,), (1,)]),
+        ("max_pool_grad", [np.ones(5), np.ones(5, np.int32), np.ones(5)]),
+        ("conv_grad_weight", [*np.ones((3, 1, 1, 1, 1)), (1 << 33, 1 << 33), ((1 << 32) - 1, (1 << 32) - 1), (1, 1), 1]),
+        ("conv", [*np.ones((2, 1, 1, 1, 1)), None, np.ones((1, 1, 1, 1)), (1 << 62,), (1 << 62,), (1,), 1, False]),
+        ("gemm", [np.broadcast_to(1.0, (1, 1 << 59)), np.broadcast_to(1.0, (1 << 59, 1)), np.ones((1, 1)), None, False]),
+        ("sgd_step", [[None], [None], None, 0.1, 0.0, 0.0, 0.0, False, False, False]),
+    ],
+)
+def test_arguments_that_would_touch_foreign_memory_are_refused(name, arguments):
+    with pytest.raises((ValueError, TypeError)):
+        getattr(compiled, name)(*arguments, 1)
+
+
+def test_no_threads_are_refused():
+    with pytest.raises(ValueError, match="at least one thread"):
+        compiled.gemm(np.ones((9, 9)), np.ones((9, 9)), np.ones((9, 9)), None, False, 0)

@@ -31,6 +31,7 @@ def gemm(
     cdef Py_ssize_t sc[3]
     cdef Py_ssize_t batch, m, n, k
     cdef Block block
+    some_threads(n_threads)
     if n_dims not in (2, 3) or cnp.PyArray_NDIM(b) != n_dims or cnp.PyArray_NDIM(out) != n_dims:
         raise ValueError("gemm takes three matrices or three stacks of matrices")
     if cnp.PyArray_TYPE(b) != cnp.PyArray_TYPE(a) or cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(a):
@@ -40,6 +41,8 @@ def gemm(
     if b.shape[n_dims - 2] != k or out.shape[n_dims - 2] != m or out.shape[n_dims - 1] != n \
             or (n_dims == 3 and not b.shape[0] == out.shape[0] == batch):
         raise ValueError(f"gemm: shapes do not fit, got {(<object> a).shape} x {(<object> b).shape} -> {(<object> out).shape}")
+    if k > <Py_ssize_t> 1 << 40:
+        raise ValueError(f"gemm: a sum must have at most 2**40 terms, got {k}")
     strides_of(a, sa)
     strides_of(b, sb)
     strides_of(out, sc)

@@ -13,11 +13,11 @@ cdef struct Piece:
     Py_ssize_t length
 
 
-cdef Py_ssize_t cut(list arrays, Piece *pieces) noexcept:
+cdef Py_ssize_t cut(list arrays, Piece *pieces) except -1:
     """Chunks of all arrays in order; with NULL they are only counted."""
     cdef Py_ssize_t i, start, size, count = 0
     for i in range(len(arrays)):
-        size = cnp.PyArray_SIZE(<cnp.ndarray> arrays[i])
+        size = cnp.PyArray_SIZE(<cnp.ndarray?> arrays[i])
         start = 0
         while start < size:
             if pieces is not NULL:

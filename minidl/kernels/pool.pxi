@@ -20,7 +20,8 @@ cdef int fill_pool(pool_shape *shape, cnp.ndarray x, cnp.ndarray out, tuple kern
     for d in range(3):
         last = (shape.output[d] - 1) * shape.stride[d] - shape.pad[d]
         if min(shape.kernel[d], shape.stride[d], shape.dilation[d]) < 1 or shape.pad[d] < 0 or 2 * shape.pad[d] > shape.kernel[d] \
-                or last >= shape.input[d] or -shape.pad[d] + (shape.kernel[d] - 1) * shape.dilation[d] < 0:
+                or last >= shape.input[d] or -shape.pad[d] + (shape.kernel[d] - 1) * shape.dilation[d] < 0 \
+                or (shape.pad[d] > 0 and shape.dilation[d] > shape.input[d]):
             raise ValueError(f"max_pool: geometry does not fit, got x {sx}, out {so}, kernel {kernel}, stride {stride}, padding {padding}")
     return 0
 
@@ -63,7 +64,8 @@ def max_pool_grad(
     same_kind(place, place)
     writeable(grad, grad_x)
     same_size(grad, place)
-    if cnp.PyArray_TYPE(place) != cnp.NPY_INT32 or (<object> grad).shape[:2] != (<object> grad_x).shape[:2]:
+    if cnp.PyArray_TYPE(place) != cnp.NPY_INT32 or (<object> grad).shape[:2] != (<object> grad_x).shape[:2] \
+            or not 3 <= cnp.PyArray_NDIM(grad) <= 5 or cnp.PyArray_NDIM(grad_x) != cnp.PyArray_NDIM(grad):
         raise ValueError("max_pool_grad: grad, place (int32) and grad_x must belong to one max_pool")
     shape.planes = grad_x.shape[0] * grad_x.shape[1]
     spatial((<object> grad_x).shape[2:], shape.input, 1)

@@ -29,6 +29,13 @@ cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray we
     return total
 
 
+cdef int matrix(cnp.ndarray x) except -1:
+    same_kind(x, x)
+    if cnp.PyArray_NDIM(x) != 2:
+        raise ValueError(f"softmax: takes the rows of a matrix, got shape {(<object> x).shape}")
+    return 0
+
+
 def log_softmax(
     cnp.ndarray x,               # IN   (N, C), C-contiguous
     cnp.ndarray out,             # OUT  (N, C); may be x
@@ -36,7 +43,7 @@ def log_softmax(
 ):
     """out[n, c] = x[n, c] - log(sum over j of exp(x[n, j]))."""
     cdef const kernel_table *table = table_of(x)
-    same_kind(x, x)
+    matrix(x)
     writeable(x, out)
     same_size(x, out)
     with nogil:
@@ -50,7 +57,7 @@ def softmax(
 ):
     """out[n, c] = exp(x[n, c]) / (sum over j of exp(x[n, j]))."""
     cdef const kernel_table *table = table_of(x)
-    same_kind(x, x)
+    matrix(x)
     writeable(x, out)
     same_size(x, out)
     with nogil:
