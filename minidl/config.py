@@ -36,11 +36,9 @@ def _cgroup_folders(root: str, process: str) -> list[str]:
     folders = []
     for line in _read(process).splitlines():
         _, controllers, path = line.split(":", 2)
-        base = (
-            root
-            if controllers == ""
-            else next((f"{root}/{c}" for c in ("cpu,cpuacct", "cpu") if c in controllers and os.path.isdir(f"{root}/{c}")), "")
-        )
+        base = root if controllers == "" else ""
+        if "cpu" in controllers.split(","):
+            base = next((f"{root}/{name}" for name in (controllers, "cpu") if os.path.isdir(f"{root}/{name}")), "")
         while base:
             folders.append(f"{base}/{path.strip('/')}".rstrip("/"))
             if path in ("", "/"):

@@ -34,6 +34,14 @@ def test_quota_of_a_cgroup_is_found(tmp_path, version, quota, expected):
     assert config.cgroup_quota(*cgroup(tmp_path, version, "/a/b", quota)) == expected
 
 
+def test_the_quota_of_version_1_is_not_looked_for_at_the_path_of_another_controller(tmp_path):
+    root, process = cgroup(tmp_path, 1, "/mine", "250000 100000")
+    (tmp_path / "cgroup" / "cpu").symlink_to("cpu,cpuacct")
+    cgroup(tmp_path, 1, "/other", "50000 100000")
+    (tmp_path / "process").write_text("5:cpuset:/other\n3:cpu,cpuacct:/mine\n")
+    assert config.cgroup_quota(root, process) == 2.5
+
+
 def test_no_quota_is_no_limit(tmp_path):
     assert config.cgroup_quota(*cgroup(tmp_path, 2, "/a", "max 100000")) is None
     assert config.cgroup_quota(str(tmp_path / "missing"), str(tmp_path / "missing")) is None
@@ -68,6 +76,23 @@ def test_context_restores_the_count():
         assert minidl.get_num_threads() == 3
         raise KeyError
     assert minidl.get_num_threads() == before
+
+
+FEWER_THREADS = """
+import numpy as np
+from minidl import kernels
+rng = np.random.default_rng(0)
+for m, k, n in [(300, 300, 300), (2, 20000, 3000)]:
+    a, b = rng.standard_normal((m, k)), rng.standard_normal((n, k)).T
+    out = np.full((m, n), np.nan)
+    kernels.gemm(a, b, out, None, False, 3)
+    np.testing.assert_allclose(out, a @ b, atol=1e-9)
+"""
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_products_are_whole_when_openmp_gives_fewer_threads(limit):
+    run_python(FEWER_THREADS, OMP_THREAD_LIMIT=str(limit))
 
 
 def trained_bits(n_threads, steps, dtype=minidl.float32):
