@@ -648,6 +648,64 @@ class TestInPlace:
         out.sum().backward()
         assert v.grad.tolist() == [1, 1]
 
+    def test_views_of_a_constant_follow_when_it_gets_a_history(self):
+        """The views were made before anything was recorded."""
+        v = leaf(1.0, 2.0)
+        out = minidl.ones(3, dtype=minidl.float64)
+        first, last, nested = out[:2], out[1:], out.view(3, 1)[1]
+        first.mul_(v)
+        assert last.requires_grad and nested.requires_grad
+        (last.sum() + 10 * nested.sum()).backward()
+        assert v.grad.tolist() == [0, 11]
+
+    def test_two_views_of_a_constant_write_one_after_the_other(self):
+        v = leaf(1.0, 2.0, 3.0, 4.0)
+        out = minidl.zeros(4, dtype=minidl.float64)
+        matrix = out.view(2, 2)
+        row = matrix[0]
+        row.copy_(v[:2])
+        matrix[1] = v[2:]
+        (out * out).sum().backward()
+        assert v.grad.tolist() == [2, 4, 6, 8]
+
+    def test_views_of_another_dtype_have_no_history(self):
+        x, out = leaf(1.0), minidl.ones(1, dtype=minidl.float64)
+        bits, parts = out.view(minidl.int64), out.view(minidl.int32)
+        out.mul_(x)
+        assert out.requires_grad and not bits.requires_grad and not parts.requires_grad
+
+    def test_many_views_are_forgotten_one_by_one(self):
+        x = minidl.arange(20_000.0)
+        rows = list(x)
+        assert len(x._views) == len(rows)
+        while rows:
+            rows.pop()
+        assert not x._views
+
+    def test_a_view_made_without_history(self):
+        x = leaf(1.0, 2.0)
+        y = x * 2
+        with minidl.no_grad():
+            view = y[:1]
+            view.add_(1)
+        with pytest.raises(GradError, match="add_: a view that was made under no_grad"):
+            view.add_(1)
+        assert y.tolist() == [3, 4]
+
+    def test_change_of_a_diagonal(self):
+        x = minidl.ones(2, 3, dtype=minidl.float64, requires_grad=True)
+        y = x * 1
+        y.diagonal(1).mul_(5)
+        y.sum().backward()
+        assert x.grad.tolist() == [[1, 5, 1], [1, 1, 5]] == y.tolist()
+
+    def test_copy_of_a_constant_cuts_the_gradient(self):
+        x = leaf(1.0, 2.0)
+        y = x * 2
+        y.copy_(minidl.tensor([5]))
+        y.sum().backward()
+        assert y.tolist() == [5, 5] and x.grad.tolist() == [0, 0]
+
     def test_fill_cuts_the_gradient(self):
         x = leaf(1.0, 2.0)
         y = x * 2

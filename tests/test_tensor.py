@@ -144,6 +144,8 @@ class TestMemory:
             x[0, 0],
             x.permute(1, 0),
             x.chunk(2)[0],
+            x.diagonal(),
+            x.diagonal(1),
         ):
             before = x.numpy().copy()
             view.add_(1)

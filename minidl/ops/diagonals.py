@@ -7,6 +7,7 @@ from ..tape import Function
 from .dims import one_dim
 from .indexing import PutZeros, getitem
 from .promotion import tensor_only
+from .views import mark_view
 
 __all__ = [
     "diag",
@@ -64,8 +65,23 @@ def _diagonal_index(rows, columns, offset):
     return along - min(offset, 0), along + max(offset, 0)
 
 
+class Diagonal(Function, arrays=True):
+    """The diagonal of the last two dimensions, a view."""
+
+    __slots__ = ("offset", "shape")
+
+    def forward(ctx, x, offset):
+        ctx.shape, ctx.offset = x.shape, offset
+        out = np.diagonal(x, offset, -2, -1)
+        out.flags.writeable = x.flags.writeable
+        return out
+
+    def backward(ctx, grad):
+        return PutZeros.apply(grad, ctx.shape, (Ellipsis, *_diagonal_index(*ctx.shape[-2:], ctx.offset)), False)
+
+
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """Return the diagonal of two dimensions as a new last dimension.
+    """Return the diagonal of two dimensions as a new last dimension. A view.
 
     >>> import minidl
     >>> minidl.diagonal(minidl.tensor([[1, 2], [3, 4]]))
@@ -75,7 +91,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     if first == second:
         raise shape_error("diagonal", "two different dims are needed", dim1=dim1, dim2=dim2)
     moved = input.movedim((first, second), (-2, -1))
-    return getitem(moved, (Ellipsis, *_diagonal_index(*moved._array.shape[-2:], offset)))
+    return mark_view(Diagonal.apply(moved, offset), moved)
 
 
 def diag(input, diagonal=0):

@@ -5,8 +5,6 @@ history is then rewritten: the tensor now stands where the result stands. If it 
 with these places replaced", and other views of that base become "these places of the new base".
 """
 
-from weakref import ref
-
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, GradError, shape_error, word
@@ -18,6 +16,7 @@ from .indexing import GetItem
 from .placing import IndexPut
 from .promotion import Cast, operand
 from .selection import where
+from .views import keep_view
 
 __all__ = ["change", "guard", "rewrite", "write"]
 
@@ -31,6 +30,9 @@ def guard(op, target):
             raise GradError(word(op, "a leaf that requires grad cannot be changed in place; use no_grad()"))
         if target._base is not None and target._base._edge is None and target._base._requires_grad:
             raise GradError(word(op, "a view of a leaf that requires grad cannot be changed in place; use no_grad()"))
+    elif mode.enabled and target._base is not None and target._base._requires_grad and target._array.dtype.kind == "f":
+        rule = "a view that was made under no_grad() of a tensor that requires grad can be changed only there"
+        raise GradError(word(op, rule, input=target._array.shape))
 
 
 def is_recorded(target, args):
@@ -138,15 +140,12 @@ def copy_(target, src, non_blocking=False):
     src = operand("copy_", src)
     if not isinstance(src, Tensor):
         return fill("copy_", target, src)
-    if is_recorded(target, (src,)):
+    if src._requires_grad and is_recorded(target, (src,)):
         return change("copy_", target, lambda old, new: Cast.apply(new, old._array.dtype).expand(tuple(old.shape)), src)
-    guard("copy_", target)
     try:
-        target._array[...] = src._array
+        return fill("copy_", target, src._array)
     except ValueError:
         raise shape_error("copy_", "src must broadcast to input", input=target._array.shape, src=src._array.shape) from None
-    changed(target._array)
-    return target
 
 
 def rewrite(target, result):
@@ -160,10 +159,8 @@ def rewrite(target, result):
     places = positions(base._array, target._array)
     new = IndexPut.apply(old, (places,), _standing_at(target), False).reshape(tuple(base.shape))
     base._edge, base._requires_grad = new._edge, new._requires_grad
-    base._views = base._views or []
+    keep_view(base, target)
     _refresh_views(base)
-    if not any(view() is target for view in base._views):
-        base._views.append(ref(target, base._views.remove))
 
 
 def _standing_at(tensor):
@@ -172,10 +169,10 @@ def _standing_at(tensor):
 
 
 def _refresh_views(base):
-    """Every view of ``base`` becomes a selection from its new history."""
-    for weak in list(base._views or ()):
+    """Every view of ``base`` becomes a selection from its new history; those of another dtype have none."""
+    for weak in list((base._views or {}).values()):
         view = weak()
-        if view is not None:
+        if view is not None and view._array.dtype == base._array.dtype:
             flat = _standing_at(base).reshape(-1)
             chosen = GetItem.apply(flat, (positions(base._array, view._array),), True)
             view._edge, view._requires_grad = chosen._edge, chosen._requires_grad
