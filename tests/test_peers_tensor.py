@@ -101,7 +101,7 @@ def test_promotion_of_tensors(operator, shapes):
 
 
 @pytest.mark.parametrize("operator", [name for name in OPERATORS if name != "maximum"])
-@pytest.mark.parametrize("number", [True, 2, 2.5])
+@pytest.mark.parametrize("number", [True, 2, 2.0, 2.5])
 @pytest.mark.parametrize("turned", [False, True])
 def test_promotion_with_numbers(operator, number, turned):
     function = OPERATORS[operator] if not turned else lambda a, b: OPERATORS[operator](b, a)

@@ -54,7 +54,7 @@ def pow(input, exponent):
             return mul(input, True)
         raise dtype_error("pow", "two bool operands are not accepted", input="bool", exponent="bool")
     if isinstance(exponent, (int, float)):
-        if exponent == 2 and not is_truth(input):
+        if exponent == 2 and not (is_truth(input) if isinstance(exponent, int) else is_whole(input)):
             return mul(input, input)
         if exponent < 0 and is_whole(input) and isinstance(exponent, int):
             raise ArgumentError(word("pow", "integers cannot be raised to negative integer powers", exponent=exponent))
