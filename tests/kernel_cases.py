@@ -28,7 +28,7 @@ def gemm_cases(rng, dtype):
         (9, 49, 65),
         (33, 70, 11),
     ]
-    sizes += [(130, 200, 700), (64, 10, 84), (17, 1200, 40), (3, 5, 9000), (40, 30, 20000)]
+    sizes += [(130, 200, 700), (64, 10, 84), (17, 1200, 40), (3, 5, 9000), (40, 30, 20000), (70, 90, 30000)]
     for m, n, k in sizes:
         for layout in range(4):
             a = values(rng, (m, k), dtype) if layout & 1 else values(rng, (k, m), dtype).T

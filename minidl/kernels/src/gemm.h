@@ -1,6 +1,6 @@
 /* Matrix product C = A B (+ bias) (+ C), any strides of A and B, on packed panels.
  *
- *     for each block of NC columns                       B block, with all steps of the sum: packed by all threads together
+ *     for each block of NC columns and KB steps          B block: packed by all threads together
  *       for each (block of MC rows, group of panels)     one item of work
  *         for each block of KC steps of the sum          A block: packed by the thread that has the item
  *           for each panel of B                          KC x NR values: first cache
@@ -21,7 +21,7 @@
 #define KC_MAX 320
 #define MC_MAX (16 * MR)
 #define NC_MAX (24 * NR)
-#define B_VALUES (2 << 20)    /* and the B block has at most about so many values */
+#define B_VALUES (2 << 20)    /* and a B block has at most about so many values */
 #define SLICE_K 4096          /* a slice of a long sum */
 #define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
 #define MAX_SLICES 16
@@ -38,6 +38,7 @@ typedef struct {
 
 typedef struct {
     isize kc, mc, nc;     /* block sizes */
+    isize kb;             /* steps of the sum in a B block, a multiple of kc */
     isize a_size, b_size; /* values in the A block of a thread and in the shared B block */
 } NAME(blocks);
 
@@ -52,7 +53,8 @@ static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
     const isize n_blocks = round_up(max_size(1, ceil_div(m, MC_MAX)), m >= 2 * MR * team ? team : 1);
     blocks.mc = round_up(max_size(1, ceil_div(m, n_blocks)), MR);
     blocks.a_size = blocks.mc * blocks.kc;
-    blocks.b_size = blocks.nc * max_size(1, k);
+    blocks.kb = blocks.kc * max_size(1, min_size(ceil_div(k, blocks.kc), B_VALUES / (blocks.nc * blocks.kc)));
+    blocks.b_size = blocks.nc * blocks.kb;
     return blocks;
 }
 
@@ -99,42 +101,53 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
-/* The B block of columns jc .. jc + nc: for each block of the sum its panels, one behind the other; every team-th panel is packed here. */
-static void NAME(pack_b)(const NAME(matrices) *g, NAME(blocks) blocks, isize jc, isize nc, REAL *packed, int rank, int team) {
-    const isize panels = ceil_div(nc, NR), k_blocks = ceil_div(g->k, blocks.kc);
-    for (isize i = rank; i < k_blocks * panels; i += team) {
-        const isize pc = i / panels * blocks.kc, j = i % panels * NR;
-        const isize kc = min_size(blocks.kc, g->k - pc), cols = min_size(NR, nc - j);
-        NAME(pack)(packed + pc * panels * NR + j * kc, round_up(cols, LANES), g->b + pc * g->b_row + (jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
+/* Columns jc .. jc + nc and steps k0 .. k0 + k of the sum: what is packed and multiplied at a time. */
+typedef struct {
+    isize jc, nc, k0, k, panels;
+} NAME(part);
+
+/* The B block of a part: for each block of the sum its panels, one behind the other; every team-th panel is packed here. */
+static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part, REAL *packed, int rank, int team) {
+    for (isize i = rank; i < ceil_div(part.k, k_block) * part.panels; i += team) {
+        const isize pc = i / part.panels * k_block, j = i % part.panels * NR;
+        const isize kc = min_size(k_block, part.k - pc), cols = min_size(NR, part.nc - j);
+        NAME(pack)(packed + pc * part.panels * NR + j * kc, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col,
+                   g->b_col, g->b_row, cols, kc);
+    }
+}
+
+/* The items of a part that are this thread's: blocks of rows, and groups of panels where rows are not enough for the team. */
+static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {
+    const isize m_blocks = max_size(1, ceil_div(g->m, blocks.mc)), panels = part.panels;
+    const isize groups = m_blocks % team ? min_size(panels, team) : 1;
+    for (isize item = m_blocks * groups * rank / team; item < m_blocks * groups * (rank + 1) / team; item++) {
+        const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
+        const isize j0 = panels * (item % groups) / groups * NR, j1 = min_size(part.nc, panels * (item % groups + 1) / groups * NR);
+        if (m <= 0 || j0 >= j1) continue;
+        for (isize pc = 0; pc == 0 || pc < part.k; pc += blocks.kc) {
+            const isize kc = min_size(blocks.kc, part.k - pc), k = part.k0 + pc;
+            NAME(pack_a)(packed_a, g->a + i0 * g->a_row + k * g->a_col, g->a_row, g->a_col, m, kc);
+            NAME(macro_tile)(g, packed_a, packed_b + pc * panels * NR + j0 * kc, i0, m, part.jc + j0, j1 - j0, kc, k > 0, k + kc >= g->k);
+        }
     }
 }
 
 /* The whole product by thread `rank` of `team`, all of which call this; scratch: B block, then one A block per thread. */
 static void NAME(gemm_team)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch, int rank, int team) {
-    REAL *packed_b = scratch, *packed_a = scratch + blocks.b_size + rank * blocks.a_size;
-    const isize m_blocks = max_size(1, ceil_div(g->m, blocks.mc));
-    for (isize jc = 0; jc < g->n; jc += blocks.nc) {
-        const isize nc = min_size(blocks.nc, g->n - jc), panels = ceil_div(nc, NR);
-        const isize groups = m_blocks % team ? min_size(panels, team) : 1; /* columns are shared out when rows are not enough */
-        if (team > 1 && jc > 0) {
+    REAL *packed_a = scratch + blocks.b_size + rank * blocks.a_size;
+    for (isize jc = 0; jc < g->n; jc += blocks.nc)
+        for (isize k0 = 0; k0 == 0 || k0 < g->k; k0 += blocks.kb) {
+            const isize nc = min_size(blocks.nc, g->n - jc);
+            const NAME(part) part = {jc, nc, k0, min_size(blocks.kb, g->k - k0), ceil_div(nc, NR)};
+            if (team > 1 && jc + k0 > 0) {
 #pragma omp barrier
-        }
-        NAME(pack_b)(g, blocks, jc, nc, packed_b, rank, team);
-        if (team > 1) {
-#pragma omp barrier
-        }
-        const isize first = m_blocks * groups * rank / team, last = m_blocks * groups * (rank + 1) / team;
-        for (isize item = first; item < last; item++) {
-            const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
-            const isize j0 = panels * (item % groups) / groups * NR, j1 = min_size(nc, panels * (item % groups + 1) / groups * NR);
-            if (m <= 0 || j0 >= j1) continue;
-            for (isize pc = 0; pc == 0 || pc < g->k; pc += blocks.kc) {
-                const isize kc = min_size(blocks.kc, g->k - pc);
-                NAME(pack_a)(packed_a, g->a + i0 * g->a_row + pc * g->a_col, g->a_row, g->a_col, m, kc);
-                NAME(macro_tile)(g, packed_a, packed_b + pc * panels * NR + j0 * kc, i0, m, jc + j0, j1 - j0, kc, pc > 0, pc + kc >= g->k);
             }
+            NAME(pack_b)(g, blocks.kc, part, scratch, rank, team);
+            if (team > 1) {
+#pragma omp barrier
+            }
+            NAME(multiply_part)(g, blocks, part, scratch, packed_a, rank, team);
         }
-    }
 }
 
 /* Up to four rows of A against the columns of B, both contiguous along k: dot products, nothing is packed. */
