@@ -295,3 +295,11 @@ def test_sequential_pools_before_relu_without_a_trace(pool, rng):
             handle.remove()
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_target_changed_before_backward_is_noticed():
+    logits, target = minidl.randn(3, 4, requires_grad=True), minidl.tensor([0, 1, 2])
+    loss = nn.functional.cross_entropy(logits, target)
+    target[0] = 3
+    with pytest.raises(minidl.GradError, match="changed in place"):
+        loss.backward()

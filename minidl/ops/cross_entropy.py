@@ -19,7 +19,7 @@ class CrossEntropy(Function, arrays=True):
     __slots__ = ("factor", "log_sum", "options", "target", "weight")
 
     def forward(ctx, logits, target, weight, ignore_index, label_smoothing, share):
-        ctx.save_for_backward(logits)
+        ctx.save_for_backward(logits, target)  # the target too, so that a change in place is noticed
         ctx.target, ctx.weight, ctx.options = target, weight, (ignore_index, label_smoothing)
         loss, ctx.log_sum = empty(target.shape, logits.dtype), empty(target.shape, logits.dtype)
         total = kernels.cross_entropy(ascontiguous(logits), target, weight, loss, ctx.log_sum, *ctx.options, n_threads())
@@ -27,7 +27,7 @@ class CrossEntropy(Function, arrays=True):
         return loss if share is None else loss.sum() * loss.dtype.type(ctx.factor)
 
     def backward(ctx, grad):
-        (logits,) = ctx.saved_tensors
+        logits, _ = ctx.saved_tensors
         rows = grad if ctx.factor is None else repeated(grad * ctx.factor, len(ctx.target))  # (N,)
         grad_logits = CrossEntropyGrad.apply(rows, logits, ctx.target, ctx.weight, ctx.log_sum, *ctx.options)
         return grad_logits, None, None, None, None, None
