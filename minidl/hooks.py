@@ -4,6 +4,7 @@ import itertools
 from weakref import WeakKeyDictionary, ref
 
 from .errors import GradError, word
+from .tensor import Tensor
 
 __all__ = ["RemovableHandle", "post_accumulate", "register", "retain"]
 
@@ -95,6 +96,8 @@ def run(hooks, which, grad):
     for place, hook in chain:
         if place == which:
             replaced = hook(grad)
+            if replaced is not None and not isinstance(replaced, Tensor):
+                raise GradError(word("register_hook", "a hook must return a tensor or None", type=type(replaced).__name__))
             grad = grad if replaced is None else replaced
     return grad
 

@@ -517,6 +517,12 @@ class TestHooks:
         with pytest.raises(GradError, match="register_hook: the tensor must require grad"):
             minidl.ones(1).register_hook(print)
 
+    def test_a_hook_that_returns_something_else(self):
+        x = leaf(1.0)
+        x.register_hook(lambda g: 3)
+        with pytest.raises(GradError, match="register_hook: a hook must return a tensor or None, got type int"):
+            (x * 2).backward()
+
     def test_hooks_keep_nothing_alive(self):
         y = leaf(1.0) * 2
         handle = y.register_hook(lambda g: None)
