@@ -5,7 +5,7 @@ import numpy as np
 from .devices import check_device, strided
 from .dtypes import get_default_dtype, of, to_numpy
 from .errors import ArgumentError, DTypeError, ShapeError, word
-from .tensor import Tensor, wrap
+from .tensor import Tensor, shareable, wrap
 
 __all__ = [
     "as_tensor",
@@ -75,7 +75,7 @@ def from_numpy(ndarray):
     if not isinstance(ndarray, np.ndarray):
         raise DTypeError(word("from_numpy", "a numpy array is needed", ndarray=type(ndarray).__name__))
     of(ndarray.dtype)
-    return wrap(ndarray.view(np.ndarray))
+    return wrap(shareable("from_numpy", ndarray))
 
 
 def from_dlpack(ext_tensor):
@@ -99,6 +99,8 @@ def _to_array(data, dtype):
         array = np.asarray(data)
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
+        if not array.flags.aligned:
+            array = array.copy()
     else:
         array = _from_python(data, wanted)
     of(array.dtype if wanted is None else wanted)

@@ -10,7 +10,7 @@ import numpy as np
 from . import versions
 from .devices import device, strided
 from .dtypes import of, to_numpy
-from .errors import DTypeError, GradError, ShapeError, word
+from .errors import ArgumentError, DTypeError, GradError, ShapeError, word
 from .printing import tensor_text
 
 __all__ = ["Size", "Tensor"]
@@ -69,7 +69,7 @@ class Tensor:
             if isinstance(source, Tensor):
                 array = source._array.view()
             elif isinstance(source, np.ndarray):
-                array = source.view(np.ndarray)
+                array = shareable("Tensor", source)
             else:
                 array = np.array(source, to_numpy())
         else:
@@ -339,6 +339,14 @@ def _rebuild(cls, array, requires_grad):
     result = _new(cls)
     _fill(result, array, requires_grad)
     return result
+
+
+def shareable(op, array):
+    """Return a view of an array for a tensor to hold; refuse one whose elements lie across memory words."""
+    if not array.flags.aligned:
+        rule = "elements must be aligned in memory to be shared; minidl.tensor() copies"
+        raise ArgumentError(word(op, rule, shape=array.shape, strides=array.strides))
+    return array.view(np.ndarray)
 
 
 def _expect_floating(array):

@@ -171,6 +171,16 @@ class TestMemory:
         with pytest.raises(ArgumentError, match="setitem: the array is read-only"):
             x[0] = 1
 
+    def test_misaligned_arrays(self):
+        """Elements that start between memory words, as after an odd header or in a packed record."""
+        memory = np.zeros(9, np.uint8)
+        a = memory[1:].view(np.float32)
+        for share in (minidl.from_numpy, minidl.Tensor):
+            with pytest.raises(ArgumentError, match="elements must be aligned in memory to be shared"):
+                share(a)
+        for copied in (tensor(a), minidl.as_tensor(a)):
+            assert copied.relu().tolist() == [0, 0] and copied.numpy().flags.aligned
+
 
 class TestFacts:
     def test_shape(self):
