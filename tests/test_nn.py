@@ -8,7 +8,7 @@ import pytest
 import minidl
 import minidl.nn.functional as F
 from minidl import nn
-from minidl.errors import ArgumentError, RangeError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, RangeError, ShapeError
 from minidl.models import LeNet5
 from minidl.nn import init
 
@@ -41,6 +41,31 @@ def test_output_shapes(layer, shape, expected):
     if any(True for _ in layer.parameters()):
         output.sum().backward()
         assert all(param.grad.shape == param.shape for param in layer.parameters())
+
+
+ARRAY, IMAGE = np.ones((2, 3), np.float32), np.ones((1, 3, 4, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "op", "got"),
+    [
+        (lambda: nn.Linear(3, 2)(ARRAY), "linear", "input ndarray"),
+        (lambda: nn.Conv2d(3, 2, 1)(IMAGE), "conv2d", "input ndarray"),
+        (lambda: nn.MaxPool2d(2)(IMAGE), "max_pool2d", "input ndarray"),
+        (lambda: nn.Softmax(1)(ARRAY), "softmax", "input ndarray"),
+        (lambda: nn.LogSoftmax(1)(None), "log_softmax", "input NoneType"),
+        (lambda: nn.CrossEntropyLoss()(minidl.ones(2, 3), [0, 1]), "cross_entropy", "target list"),
+        (lambda: nn.NLLLoss()(ARRAY, minidl.tensor([0, 1])), "nll_loss", "input ndarray"),
+        (lambda: F.linear(minidl.ones(2, 3), ARRAY, 1.0), "linear", "weight ndarray, bias float"),
+        (lambda: minidl.ones(2, 3) @ [1.0], "matmul", "other list"),
+        (lambda: minidl.mm(ARRAY, minidl.ones(3, 2)), "mm", "input ndarray"),
+        (lambda: minidl.bmm(minidl.ones(1, 2, 3), None), "bmm", "mat2 NoneType|other NoneType"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_tensor_is_refused(call, op, got):
+    with pytest.raises(DTypeError, match=f"^{op}: tensors are needed for .*got ({got})"):
+        call()
 
 
 def test_linear_and_convolution_against_sums():
@@ -259,6 +284,7 @@ def test_initialisers_refuse_nonsense():
         lambda: init.trunc_normal_(minidl.empty(1), a=2, b=1),
         lambda: init.kaiming_uniform_(minidl.empty(2, 2), mode="fan"),
         lambda: init.sparse_(minidl.empty(3), 0.5),
+        lambda: init.zeros_(minidl.ones(1).expand(2)),
     ):
         with pytest.raises(ArgumentError):
             call()

@@ -178,6 +178,11 @@ W = nn.Parameter(minidl.ones(1))
         (lambda: optim.SGD([1.0]), DTypeError, "parameters must be tensors, got float"),
         (lambda: optim.SGD([W * 2]), ArgumentError, "leaf tensors"),
         (lambda: optim.SGD([minidl.tensor([1])]), DTypeError, "must be float32 or float64, got minidl.int64"),
+        (
+            lambda: optim.SGD([minidl.ones(1).expand(2).requires_grad_()]),
+            ArgumentError,
+            r"parameters must not be read-only, got one of shape \(2,\)",
+        ),
         (lambda: optim.SGD([W, W]), ArgumentError, "in one group, once"),
         (lambda: optim.SGD([{"params": W}, {"params": W}]), ArgumentError, "in one group, once"),
         (lambda: optim.SGD([{"params": W, "lr": -1}]), ArgumentError, "SGD: lr"),

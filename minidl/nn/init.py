@@ -72,6 +72,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 def _put(tensor: Tensor, values: Any) -> Tensor:
     """Write `values` into a tensor, outside of the tape."""
+    if not tensor._array.flags.writeable:
+        raise ArgumentError(f"init: the tensor must not be read-only, got shape {tensor._array.shape}")
     tensor._array[...] = values
     changed(tensor._array)
     return tensor

@@ -5,8 +5,9 @@ import numpy as np
 from ..config import get_num_threads
 from ..errors import dtype_error
 from ..kernels import empty
+from ..tensor import Tensor
 
-__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "has_kernel", "hashable", "n_threads"]
+__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "has_kernel", "hashable", "n_threads", "not_tensors"]
 
 n_threads = get_num_threads
 ascontiguous = np.ascontiguousarray
@@ -25,6 +26,13 @@ def has_kernel(array):
 def hashable(option):
     """An option as a key of the remembered plans: lists become tuples."""
     return tuple(option) if isinstance(option, list) else option
+
+
+def not_tensors(op, bias=None, **tensors):
+    """The error for arguments of which one is no tensor, for ``except AttributeError``: nothing is asked while all is well."""
+    given = tensors if bias is None else {**tensors, "bias": bias}
+    others = {name: type(each).__name__ for name, each in given.items() if not isinstance(each, Tensor)}
+    return dtype_error(op, f"tensors are needed for {' and '.join(given)}; minidl.tensor() makes one", **others)
 
 
 def expect_floats(op, **tensors):

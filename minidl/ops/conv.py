@@ -16,7 +16,7 @@ from .. import kernels
 from ..errors import ArgumentError, shape_error, word
 from ..shapes import conv_sizes, numbers_for, same_padding
 from ..tape import Function
-from .arrays import ascontiguous, empty, expect_floats, has_kernel, hashable, n_threads
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, hashable, n_threads, not_tensors
 from .channels import channel_sum
 from .padding import pad_zeros
 
@@ -134,10 +134,12 @@ def conv_plan(op, n, x, w, bias, stride, padding, dilation, groups):
 
 def convolve(op, n, input, weight, bias, stride, padding, dilation, groups):
     """The public functions below in `n` spatial dimensions."""
-    x, w = input._array, weight._array
+    try:
+        x, w, bias_shape = input._array, weight._array, None if bias is None else bias._array.shape
+    except AttributeError:
+        raise not_tensors(op, input=input, weight=weight, bias=bias) from None
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats(op, input=input, weight=weight, bias=bias)
-    bias_shape = None if bias is None else bias._array.shape
     options = hashable(stride), hashable(padding), hashable(dilation), groups
     shape, geometry, behind = conv_plan(op, n, x.shape, w.shape, bias_shape, *options)
     batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)

@@ -6,7 +6,7 @@ from .. import kernels
 from ..errors import ArgumentError, RangeError, dtype_error, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor, wrap
-from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
 from .reduce import sum as sum_over
 from .softmax import log_softmax, softmax
 
@@ -157,6 +157,8 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
     reduction = legacy_reduction(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ArgumentError(word("cross_entropy", "label_smoothing must lie in 0 to 1", label_smoothing=label_smoothing))
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        raise not_tensors("cross_entropy", input=input, target=target)
     if target._array.dtype.kind == "f":
         return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if reduction not in SHARES:
@@ -231,6 +233,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     >>> minidl.nn.functional.nll_loss(minidl.tensor([[-0.1, -2.0]]), minidl.tensor([1]))
     tensor(2.)
     """
+    if not (isinstance(input, Tensor) and isinstance(target, Tensor)):
+        raise not_tensors("nll_loss", input=input, target=target)
     reduction = legacy_reduction(size_average, reduce, reduction)
     classes, labels = checked_targets("nll_loss", input, target, weight)
     error = wrong_target("nll_loss", labels, classes, ignore_index)

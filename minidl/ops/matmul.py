@@ -8,7 +8,8 @@ import numpy as np
 from .. import kernels
 from ..errors import dtype_error, shape_error
 from ..tape import Function
-from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads
+from ..tensor import Tensor
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
 from .channels import channel_sum
 
 __all__ = ["addmm", "baddbmm", "bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
@@ -53,7 +54,10 @@ def matmul(input, other):
     >>> minidl.matmul(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), minidl.tensor([1.0, 10.0]))
     tensor([21., 43.])
     """
-    a, b = input._array, other._array
+    try:
+        a, b = input._array, other._array
+    except AttributeError:
+        raise not_tensors("matmul", input=input, other=other) from None
     if a.dtype is not b.dtype and a.dtype != b.dtype:
         raise dtype_error("matmul", "both tensors must have the same dtype", input=input.dtype, other=other.dtype)
     if a.ndim == 2 and b.ndim == 2:
@@ -102,6 +106,8 @@ def broadcast_batch(left, right):
 
 def expect_ranks(op, input, other, rank_a, rank_b):
     """Raise ShapeError unless the tensors have exactly these numbers of dimensions."""
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        raise not_tensors(op, input=input, other=other)
     if input.ndim != rank_a or other.ndim != rank_b:
         raise shape_error(op, f"tensors of {rank_a} and {rank_b} dimensions are taken", input=input.shape, other=other.shape)
 
@@ -217,11 +223,14 @@ def linear(input, weight, bias=None):
     >>> minidl.nn.functional.linear(minidl.ones(1, 3), minidl.ones(2, 3), minidl.tensor([0.0, 1.0]))
     tensor([[3., 4.]])
     """
-    x, w = input._array, weight._array
+    try:
+        x, w, bias_shape = input._array, weight._array, None if bias is None else bias._array.shape
+    except AttributeError:
+        raise not_tensors("linear", input=input, weight=weight, bias=bias) from None
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise shape_error("linear", "the last size of input must equal the columns of weight (U, D)", input=x.shape, weight=w.shape)
-    if bias is not None and bias._array.shape != w.shape[:1]:
-        raise shape_error("linear", "bias must have one value per row of weight", weight=w.shape, bias=bias._array.shape)
+    if bias is not None and bias_shape != w.shape[:1]:
+        raise shape_error("linear", "bias must have one value per row of weight", weight=w.shape, bias=bias_shape)
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats("linear", input=input, weight=weight, bias=bias)
     if x.ndim == 2:

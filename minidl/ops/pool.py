@@ -10,7 +10,7 @@ from ..errors import dtype_error, shape_error
 from ..shapes import numbers_for, pool_sizes
 from ..tape import Function
 from ..tensor import wrap
-from .arrays import ascontiguous, empty, has_kernel, hashable, n_threads
+from .arrays import ascontiguous, empty, has_kernel, hashable, n_threads, not_tensors
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d"]
 
@@ -77,7 +77,10 @@ def pool_plan(op, n, x, kernel_size, stride, padding, dilation, ceil_mode):
 
 def max_pool(op, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     """The public functions below in `n` spatial dimensions."""
-    x = input._array
+    try:
+        x = input._array
+    except AttributeError:
+        raise not_tensors(op, input=input) from None
     if not has_kernel(x):
         raise dtype_error(op, "input must be float32 or float64", input=input.dtype)
     options = hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation), ceil_mode

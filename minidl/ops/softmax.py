@@ -3,7 +3,8 @@
 from .. import kernels
 from ..errors import dtype_error
 from ..tape import Function
-from .arrays import ascontiguous, empty, has_kernel, n_threads
+from ..tensor import Tensor
+from .arrays import ascontiguous, empty, has_kernel, n_threads, not_tensors
 from .dims import one_dim
 from .exponential import exp
 from .reduce import sum as sum_over
@@ -55,6 +56,8 @@ class Softmax(Function, arrays=True):
 
 def prepared(op, input, dim, dtype):
     """(input as floats, dim from 0 on), or the worded error."""
+    if not isinstance(input, Tensor):
+        raise not_tensors(op, input=input)
     if dtype is not None:
         input = input.to(dtype)
     if not has_kernel(input._array):

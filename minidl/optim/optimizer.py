@@ -221,6 +221,8 @@ def _check_params(params: list[Any], known: set[int]) -> None:
             raise ArgumentError("Optimizer: parameters must be leaf tensors, got the result of an operation")
         if param._array.dtype not in (np.float32, np.float64):
             raise DTypeError(f"Optimizer: parameters must be float32 or float64, got {param.dtype}")
+        if param.requires_grad and not param._array.flags.writeable:
+            raise ArgumentError(f"Optimizer: parameters must not be read-only, got one of shape {param._array.shape}")
         if id(param) in known:
             raise ArgumentError("Optimizer: a parameter must be in one group, once")
         known.add(id(param))
