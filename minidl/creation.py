@@ -1,5 +1,7 @@
 """Tensors from nothing: zeros, ones, ranges, identities."""
 
+from math import prod
+
 import numpy as np
 
 from .devices import check_device
@@ -39,10 +41,12 @@ def made(array, requires_grad):
 
 
 def shape_of(op, size):
-    """Return the shape given as ``f(2, 3)`` or ``f((2, 3))``; negative sizes raise."""
+    """Return the shape given as ``f(2, 3)`` or ``f((2, 3))``; sizes that are negative, or beyond any memory, raise."""
     shape = sizes_of(op, size)
     if any(each < 0 for each in shape):
         raise ShapeError(word(op, "sizes must not be negative", size=shape))
+    if prod(filter(None, shape)) >= 1 << 59:
+        raise ShapeError(word(op, "sizes must give less than 2**59 elements", size=shape))
     return shape
 
 

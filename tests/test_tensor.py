@@ -59,6 +59,7 @@ class TestMaking:
             (lambda: tensor([1.0], device="cuda"), ArgumentError, "device: minidl computes on the CPU only, got type cuda"),
             (lambda: minidl.zeros(-1), ShapeError, "zeros: sizes must not be negative, got size \\(-1,\\)"),
             (lambda: minidl.zeros(1.5), DTypeError, "zeros: sizes must be integers"),
+            (lambda: minidl.ones(2**40, 0, 2**40), ShapeError, "ones: sizes must give less than 2\\*\\*59 elements"),
             (lambda: minidl.arange(3, 0), ArgumentError, "arange: step must lead from start to end"),
             (lambda: minidl.linspace(0, 1, -1), ArgumentError, "linspace: steps must not be negative"),
         ],

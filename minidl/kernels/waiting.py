@@ -8,7 +8,7 @@ environment just for that moment, and only where the user has not chosen a polic
 import importlib
 import os
 
-SPINS = "30000"  # about 1 ms: longer than the pauses between the kernels of a training step, shorter than a turn of the scheduler
+SPINS = "20000"  # about half a millisecond: longer than the pauses between the kernels of a step, shorter than a turn of the scheduler
 
 _chosen_by_user = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ)
 if not _chosen_by_user:

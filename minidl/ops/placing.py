@@ -158,7 +158,10 @@ def masked_select(input, mask):
     tensor([1, 3])
     """
     _mask("masked_select", mask)
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    try:
+        shape = np.broadcast_shapes(input.shape, mask.shape)
+    except ValueError:
+        raise shape_error("masked_select", "mask must broadcast with input", input=input.shape, mask=mask.shape) from None
     return getitem(input.expand(shape), mask.expand(shape))
 
 
