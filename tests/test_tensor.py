@@ -131,6 +131,13 @@ class TestMemory:
         assert isinstance(out, minidl.Tensor) and out.requires_grad
         assert isinstance(np.float32(2) * minidl.ones(2), minidl.Tensor)
 
+    def test_equality_with_what_is_no_number(self):
+        x = minidl.ones(2)
+        assert (x == None) is False and (x != None) is True and (x == "text") is False  # noqa: E711
+        assert x in [None, "text", x] and (x == np.ones(2)).all()
+        with pytest.raises(DTypeError, match="eq: operands must be tensors or numbers"):
+            x.eq(None)
+
     def test_views_share(self):
         x = minidl.zeros(2, 3)
         for view in (

@@ -57,6 +57,15 @@ def _reversed(function):
     return method
 
 
+def _equality(function):
+    """Return the operator == or !=; for what is no operand, such as None, Python goes by identity."""
+
+    def method(self, other):
+        return function(self, other) if isinstance(other, (Tensor, int, float, np.ndarray, np.generic)) else NotImplemented
+
+    return method
+
+
 def _iterate(self):
     """Yield the slices along the first dimension."""
     if self.ndim == 0:
@@ -81,7 +90,7 @@ _OPERATORS = {
 }
 _IN_PLACE_OPERATORS = {"add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor"}
 _UNARY = {"neg": arithmetic.neg, "pos": arithmetic.positive, "abs": selection.abs, "invert": compare.bitwise_not}
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+_COMPARISONS = ("lt", "le", "gt", "ge")
 
 
 def _table():
@@ -100,6 +109,7 @@ def _table():
             table[f"__i{name}__"] = table[f"{function.__name__}_"]
     table.update((f"__{name}__", function) for name, function in _UNARY.items())
     table.update((f"__{name}__", getattr(compare, name)) for name in _COMPARISONS)
+    table.update(__eq__=_equality(compare.eq), __ne__=_equality(compare.ne))
     table.update(CONVERSIONS)
     table.update((method.__name__, method) for method in random.METHODS)
     table.update(
