@@ -57,7 +57,7 @@ asan: $(STAMPS)/test ## build with the address sanitizer and run the tests on it
 	@tar -cf - --exclude='*.so' --exclude=__pycache__ $(wildcard *.py *.toml *.md *.in LICENSE Makefile .ci minidl tests tools benchmarks examples) | tar -xf - -C $(ASAN)
 	@echo "Building the sanitized kernels in $(ASAN)"
 	@cd $(ASAN) && MINIDL_SANITIZE=address "$(CURDIR)/$(PY)" setup.py --quiet build_ext --inplace
-	@cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	@cd $(ASAN) && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	  MINIDL_POOL=0 PYTHONMALLOC=malloc PYTHONPATH="$(CURDIR)/$(ASAN)" \
 	  "$(CURDIR)/$(PY)" -m pytest $(ASAN_TESTS) -p no:cacheprovider --ignore-glob='*test_peers_*' --ignore=tests/test_pool.py $(ARGS)
 
