@@ -5,6 +5,7 @@ from .activation import LogSoftmax, ReLU, Sigmoid, Softmax, Softmin, Tanh
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
 from .flatten import Flatten, Unflatten
+from .group_conv import GroupPool, P4ConvP4, P4ConvZ2, P4MConvP4M, P4MConvZ2
 from .linear import Identity, Linear
 from .loss import (
     BCELoss,
@@ -29,6 +30,7 @@ __all__ = [
     "Conv3d",
     "CrossEntropyLoss",
     "Flatten",
+    "GroupPool",
     "HuberLoss",
     "Identity",
     "L1Loss",
@@ -42,6 +44,10 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
+    "P4ConvP4",
+    "P4ConvZ2",
+    "P4MConvP4M",
+    "P4MConvZ2",
     "Parameter",
     "ParameterDict",
     "ParameterList",

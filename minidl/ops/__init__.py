@@ -11,6 +11,7 @@ from .einsum import *
 from .exponential import *
 from .extrema import *
 from .gather import *
+from .group_conv import *
 from .indexing import *
 from .join import *
 from .limits import *
