@@ -4,6 +4,8 @@ from . import functional, init, utils
 from .activation import LogSoftmax, ReLU, Sigmoid, Softmax, Softmin, Tanh
 from .container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from .conv import Conv1d, Conv2d, Conv3d
+from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
+from .embedding import Embedding
 from .flatten import Flatten, Unflatten
 from .group_conv import GroupPool, P4ConvP4, P4ConvZ2, P4MConvP4M, P4MConvZ2
 from .linear import Identity, Linear
@@ -23,12 +25,19 @@ from .pool import MaxPool1d, MaxPool2d, MaxPool3d
 from .state import StateDictError
 
 __all__ = [
+    "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
     "GroupPool",
     "HuberLoss",

@@ -7,7 +7,9 @@ from .conv import *
 from .cross_entropy import *
 from .diagonals import *
 from .division import *
+from .dropout import *
 from .einsum import *
+from .embedding import *
 from .exponential import *
 from .extrema import *
 from .gather import *
