@@ -9,41 +9,25 @@
  *
  * Blocks of the sum follow each other in ascending order whatever the threads do, so every element of C has the same
  * bits for any number of threads. A sum that is long for a small C is first cut into slices, by the shape alone (see
- * gemm_slices); each slice fills a C of its own and these are added in order. */
+ * gemm_slices); each slice fills a C of its own and these are added in order. Few rows of A against a B that is contiguous
+ * along k go other ways, without packing B: dot products here, or gemm_rows.h. */
 #ifndef MINIDL_GEMM_H
 #define MINIDL_GEMM_H
 
-#include "kernels.h"
-#include "pack.h"
+#include "gemm_rows.h"
 #include "threads.h"
-#include "tile.h"
 
-#define KC_MAX 320
 #define MC_MAX (16 * MR)
 #define NC_MAX (24 * NR)
-#define B_VALUES (2 << 20)    /* and a B block has at most about so many values */
 #define SLICE_K 4096          /* a slice of a long sum */
 #define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
 #define MAX_SLICES 16
-
-typedef struct {
-    isize m, n, k;
-    const REAL *a, *b;
-    isize a_row, a_col, b_row, b_col;
-    REAL *c;
-    isize c_row;
-    const REAL *bias; /* per column, or NULL */
-    int relu;
-} NAME(matrices);
 
 typedef struct {
     isize kc, mc, nc;     /* block sizes */
     isize kb;             /* steps of the sum in a B block, a multiple of kc */
     isize a_size, b_size; /* values in the A block of a thread and in the shared B block */
 } NAME(blocks);
-
-/* Blocks of equal size, so that the last one is not a sliver. */
-INLINE isize even_block(isize n, isize most, isize unit) { return n <= 0 ? unit : round_up(ceil_div(n, ceil_div(n, most)), unit); }
 
 static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
     NAME(blocks) blocks;
@@ -54,7 +38,7 @@ static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
     blocks.mc = round_up(max_size(1, ceil_div(m, n_blocks)), MR);
     blocks.a_size = blocks.mc * blocks.kc;
     blocks.kb = blocks.kc * max_size(1, min_size(ceil_div(k, blocks.kc), B_VALUES / (blocks.nc * blocks.kc)));
-    blocks.b_size = blocks.nc * blocks.kb;
+    blocks.b_size = max_size(blocks.nc * blocks.kb, NAME(rows_scratch)(m, k));
     return blocks;
 }
 
@@ -210,6 +194,7 @@ static isize gemm_slices(isize m, isize n, isize k) {
 /* One product by one thread, in scratch of a B block and an A block. */
 static void NAME(gemm_one)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch) {
     if (NAME(is_dots)(g)) NAME(dot_columns)(g, 0, g->n);
+    else if (NAME(is_rows)(g)) NAME(gemm_rows)(g, scratch, 0, 1);
     else NAME(gemm_team)(g, blocks, scratch, 0, 1);
 }
 
@@ -293,6 +278,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
             const unsigned int mode = denormals_off();
             const int rank = thread_index(), size = team_size();
             if (NAME(is_dots)(&g)) NAME(dot_columns)(&g, dot_share(n, rank, size), dot_share(n, rank + 1, size));
+            else if (NAME(is_rows)(&g)) NAME(gemm_rows)(&g, scratch, rank, size);
             else NAME(gemm_team)(&g, size > 1 ? NAME(choose_blocks)(m, n, k, size) : one, scratch, rank, size);
             denormals_on(mode);
         }

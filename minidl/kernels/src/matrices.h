@@ -1,0 +1,25 @@
+/* The operands of a product C = A B (+ bias) and the sizes of its blocks. */
+#ifndef MINIDL_MATRICES_H
+#define MINIDL_MATRICES_H
+
+#include "kernels.h"
+#include "pack.h"
+#include "tile.h"
+
+#define KC_MAX 320         /* steps of the sum that a tile takes at a time */
+#define B_VALUES (2 << 20) /* a packed block has at most about so many values */
+
+typedef struct {
+    isize m, n, k;
+    const REAL *a, *b;
+    isize a_row, a_col, b_row, b_col;
+    REAL *c;
+    isize c_row;
+    const REAL *bias; /* per column, or NULL */
+    int relu;
+} NAME(matrices);
+
+/* Blocks of equal size, so that the last one is not a sliver. */
+INLINE isize even_block(isize n, isize most, isize unit) { return n <= 0 ? unit : round_up(ceil_div(n, ceil_div(n, most)), unit); }
+
+#endif
