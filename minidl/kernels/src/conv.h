@@ -445,15 +445,15 @@ static isize NAME(phases_scratch)(const NAME(correlation) *phases, isize count, 
 
 static isize NAME(packed_size)(const conv_shape *s) { return round_up(s->groups * s->filters * s->channels * volume(s->kernel), LANES); }
 
-/* Values of scratch for conv. */
-isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
+/* Values of scratch for packed_conv. */
+static isize NAME(packed_scratch)(const conv_shape *s, int n_threads) {
     NAME(correlation) plan;
     NAME(plan_forward)(&plan, s);
     return NAME(packed_size)(s) + NAME(phases_scratch)(&plan, 1, n_threads);
 }
 
-/* Values of scratch for conv_grad_x. */
-isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
+/* Values of scratch for packed_grad_x. */
+static isize NAME(packed_grad_x_scratch)(const conv_shape *s, int n_threads) {
     NAME(correlation) phases[MAX_PHASES];
     isize most = 0;
     for (isize first = 0; first < phase_count(s); first += MAX_PHASES) {
@@ -465,7 +465,7 @@ isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
 }
 
 /* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
-void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
+static void NAME(packed_conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
     NAME(correlation) plan;
     NAME(plan_forward)(&plan, s);
     NAME(conv_job) job = {.shape = s, .phases = &plan, .n_phases = 1, .a_size = plan.m * plan.k, .src = x, .weight = weight, .bias = bias,
@@ -474,7 +474,7 @@ void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const vo
 }
 
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
-void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
+static void NAME(packed_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
     NAME(correlation) phases[MAX_PHASES];
     for (isize first = 0; first < phase_count(s); first += MAX_PHASES) {
         const isize count = min_size(MAX_PHASES, phase_count(s) - first);

@@ -152,21 +152,4 @@ static int NAME(all_finite)(const REAL *values, isize n) {
     return 1;
 }
 
-isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
-    const isize many = NAME(many_scratch)(s, n_threads);
-    return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
-}
-
-/* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in].
- *
- * Which of the two ways it goes is fixed by the shape and the result: with few filters, an infinite or NaN value of x also meets
- * the zeros behind the rows of the gradient and spoils sums that it is no part of, so these are taken again the other way. */
-void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
-    if (NAME(is_few)(s)) {
-        NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
-        if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;
-    }
-    NAME(many_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
-}
-
 #endif

@@ -3,9 +3,7 @@
 #define REAL_BITS 32
 #define PRECISION f32
 
-#include "conv.h"
-#include "conv_few.h"
-#include "conv_weight.h"
+#include "conv_ways.h"
 #include "gemm.h"
 #include "pool.h"
 #include "simple.h"

@@ -1,0 +1,46 @@
+/* Convolution, its data gradient and its weight gradient: which of the ways each shape goes.
+ *
+ *     conv              conv.h: the packed core
+ *     conv_grad_x       conv.h
+ *     conv_grad_weight  conv_few.h with few filters, else conv_weight.h
+ *
+ * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */
+#ifndef MINIDL_CONV_WAYS_H
+#define MINIDL_CONV_WAYS_H
+
+#include "conv.h"
+#include "conv_few.h"
+#include "conv_weight.h"
+
+isize NAME(conv_scratch)(const conv_shape *s, int n_threads) { return NAME(packed_scratch)(s, n_threads); }
+
+/* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
+void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
+    NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
+}
+
+isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) { return NAME(packed_grad_x_scratch)(s, n_threads); }
+
+/* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
+void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
+    NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+}
+
+isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
+    const isize many = NAME(many_scratch)(s, n_threads);
+    return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
+}
+
+/* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in].
+ *
+ * Which of the two ways it goes is fixed by the shape and the result: with few filters, an infinite or NaN value of x also meets
+ * the zeros behind the rows of the gradient and spoils sums that it is no part of, so these are taken again the other way. */
+void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
+    if (NAME(is_few)(s)) {
+        NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+        if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;
+    }
+    NAME(many_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+}
+
+#endif
