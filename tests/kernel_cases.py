@@ -72,6 +72,11 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 0, 3, (5, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
     (2, 4, 0, (5, 5), (3, 3), (2, 1), (1, 1), (1, 1), 2),
     (2, 3, 4, (0, 5), (2, 2), (1, 1), (1, 1), (1, 1), 1),
+    # small images with little padding: their data gradient is scattered
+    (3, 11, 4, (6, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
+    (2, 6, 8, (9, 8), (3, 3), (1, 1), (1, 0), (2, 3), 2),
+    (2, 3, 5, (4, 5, 6), (3, 2, 3), (1, 1, 1), (0, 0, 0), (1, 1, 1), 1),
+    (2, 9, 3, (20,), (9,), (1,), (0,), (2,), 1),
 ]
 
 
@@ -91,6 +96,10 @@ def conv_cases(rng, dtype):
         x, grad = values(rng, (2, 2, 8, 8), dtype), values(rng, (2, filters, 6, 6), dtype)
         x[0, 0, 0, 7], x[1, 1, 0, 0], x[1, 0, 7, 7] = np.nan, np.inf, -np.inf
         yield "conv_grad_weight", [grad, x, poisoned((filters, 2, 3, 3), dtype), (1, 1), (0, 0), (1, 1), 1], {2}
+    for value in (np.inf, np.nan):
+        weight, grad = values(rng, (4, 2, 5, 5), dtype), values(rng, (2, 4, 6, 6), dtype)
+        grad[1, 2, 0, 5] = value
+        yield "conv_grad_x", [grad, weight, poisoned((2, 2, 10, 10), dtype), (1, 1), (0, 0), (1, 1), 1], {2}
     for shape in [(5, 3), (64, 10), (3, 100), (4, 6, 9), (2, 3, 17, 19), (0, 4), (2, 1, 3, 4, 5)]:
         yield "sum_channels", [values(rng, shape, dtype), poisoned(shape[1], dtype)], {1}
 

@@ -1,7 +1,7 @@
 /* Convolution, its data gradient and its weight gradient: which of the ways each shape goes.
  *
  *     conv              conv.h: the packed core
- *     conv_grad_x       conv.h
+ *     conv_grad_x       conv_scatter.h for small images with few zeros around them, else conv.h
  *     conv_grad_weight  conv_few.h with few filters, else conv_weight.h
  *
  * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */
@@ -10,6 +10,7 @@
 
 #include "conv.h"
 #include "conv_few.h"
+#include "conv_scatter.h"
 #include "conv_weight.h"
 
 isize NAME(conv_scratch)(const conv_shape *s, int n_threads) { return NAME(packed_scratch)(s, n_threads); }
@@ -19,11 +20,16 @@ void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const vo
     NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
 }
 
-isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) { return NAME(packed_grad_x_scratch)(s, n_threads); }
+isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
+    const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
+    return NAME(is_scatter)(s) ? max_size(packed, NAME(scatter_scratch)(s, n_threads)) : packed;
+}
 
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
 void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
-    NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+    if (NAME(is_scatter)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
+        NAME(scatter_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+    else NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
 }
 
 isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
