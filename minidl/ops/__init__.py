@@ -19,6 +19,7 @@ from .join import *
 from .limits import *
 from .matmul import *
 from .ordering import *
+from .piecewise import *
 from .placing import *
 from .pool import *
 from .power import *
@@ -28,7 +29,9 @@ from .regression import *
 from .relu import *
 from .selection import *
 from .shape import *
+from .smooth import *
 from .softmax import *
+from .softplus import *
 from .statistics import *
 from .trigonometric import *
 from .windows import *

@@ -290,9 +290,10 @@ def erf(input):
 
 
 def _logistic(x):
-    """One exponential that cannot overflow: ``exp(-|x|)`` serves both halves of the curve."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
+    """1 / (1 + exp(-x)): exp overflows only where the result is below all normal numbers, and infinity gives 0."""
+    out = np.negative(x, out=np.empty(x.shape, x.dtype))
+    np.add(np.exp(out, out), 1, out)
+    return np.divide(1, out, out)
 
 
 def erfc(input):

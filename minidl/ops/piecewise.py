@@ -1,0 +1,324 @@
+"""Activations made of straight pieces: leaky rectifiers, limits, shrinkage, and maxout.
+
+Their gradients need one bool per element. At the seams derivatives are PyTorch's; NaN stays NaN.
+"""
+
+import numpy as np
+
+from .. import random
+from ..errors import ArgumentError, expect, shape_error, word
+from ..tape import Function
+from ..tensor import Tensor, wrap
+from .arrays import empty_like, expect_floats, not_tensors
+from .dims import one_dim
+from .inplace import change
+from .masks import Chosen, Sloped, chosen
+from .promotion import quiet, unbroadcast
+
+__all__ = [
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "maxout",
+    "prelu",
+    "relu6",
+    "rrelu",
+    "softshrink",
+    "threshold",
+]
+
+
+def floats(op, input):
+    """Return input's array, or raise unless it is a tensor of floats."""
+    if not isinstance(input, Tensor):
+        raise not_tensors(op, input=input)
+    if input._array.dtype.kind != "f":
+        expect_floats(op, input=input)
+    return input._array
+
+
+def applied(op, inplace, function, input, *options):
+    """function.apply(input, *options); with inplace the result is written into input."""
+    if inplace:
+        return change(f"{op}_", input, function.apply, *options)
+    return function.apply(input, *options)
+
+
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """x where x > 0, negative_slope * x elsewhere. The derivative at 0 is negative_slope.
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Maas, Hannun, Ng, "Rectifier nonlinearities improve neural network acoustic models", 2013, equation 2.
+
+    >>> import minidl
+    >>> minidl.nn.functional.leaky_relu(minidl.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
+    return applied("leaky_relu", inplace, Sloped, input, floats("leaky_relu", input) > 0, negative_slope)
+
+
+class PReLU(Function, arrays=True):
+    """max(x, 0) + slope * min(x, 0); slope broadcasts against x."""
+
+    __slots__ = ()
+
+    @quiet
+    def forward(ctx, x, slope):
+        ctx.save_for_backward(x, slope)
+        out = np.minimum(x, 0, out=empty_like(x))
+        np.multiply(out, slope, out)
+        return np.add(out, np.maximum(x, 0), out)
+
+    def backward(ctx, grad):
+        x, slope = ctx.saved_tensors
+        need_x, need_slope = ctx.needs_input_grad
+        positive = (x._array if isinstance(x, Tensor) else x) > 0
+        below = Chosen.apply(grad, ~positive)
+        grad_slope = unbroadcast(below * x, tuple(slope.shape)) if need_slope else None
+        return Chosen.apply(grad, positive) + below * slope if need_x else None, grad_slope
+
+
+def prelu(input, weight):
+    """Leaky rectifier with learned slopes: max(0, x) + w min(0, x), one w for all channels or one each.
+
+    input: (N, C, *), floats; (*) where weight has one value. weight: (1,), () or (C,), of the same dtype. Returns the shape of input.
+    Raises ShapeError where weight has neither one value nor one per channel, DTypeError unless both are floats of one dtype.
+
+    Source: He, Zhang, Ren, Sun, "Delving deep into rectifiers", 2015, equation 1.
+
+    >>> import minidl
+    >>> minidl.prelu(minidl.tensor([[-2.0, -2.0]]), minidl.tensor([0.5, 0.25]))
+    tensor([[-1.0000, -0.5000]])
+    """
+    if not isinstance(input, Tensor) or not isinstance(weight, Tensor):
+        raise not_tensors("prelu", input=input, weight=weight)
+    expect_floats("prelu", input=input, weight=weight)
+    x, w = input._array.shape, weight._array
+    if w.ndim > 1 or (w.size != 1 and (len(x) < 2 or w.size != x[1])):
+        raise shape_error("prelu", "weight must have one value, or one per channel of input (N, C, ...)", input=x, weight=w.shape)
+    return PReLU.apply(input, weight.reshape(-1, *(1,) * (len(x) - 2)) if w.size != 1 else weight.reshape(()))
+
+
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+    """Leaky rectifier with random slopes: each is drawn evenly from lower to upper while training, their mean otherwise.
+
+    input: (*), floats. Returns (*). Raises ArgumentError unless lower <= upper, DTypeError unless a tensor of floats comes in.
+
+    Source: Xu, Wang, Chen, Li, "Empirical evaluation of rectified activations in convolutional network", 2015, section 2.4.
+
+    >>> import minidl
+    >>> minidl.rrelu(minidl.tensor([-1.0, 1.0]), 0.25, 0.75)
+    tensor([-0.5000,  1.0000])
+    """
+    x = floats("rrelu", input)
+    expect(lower <= upper, ArgumentError, "rrelu", "lower must not be above upper", lower=lower, upper=upper)
+    if not training:
+        return applied("rrelu", inplace, Sloped, input, x > 0, (lower + upper) / 2)
+    slopes = random.source(None).random(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
+    return applied("rrelu", inplace, PReLU, input, np.asarray(slopes * (upper - lower) + lower, x.dtype))
+
+
+class Hardtanh(Function, arrays=True):
+    """x limited to low and high."""
+
+    __slots__ = ("inside",)
+
+    def forward(ctx, x, low, high):
+        if ctx.needs_input_grad[0]:
+            ctx.inside = (x > low) & (x < high)
+        return np.clip(x, low, high)
+
+    def backward(ctx, grad):
+        return Chosen.apply(grad, ctx.inside), None, None
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """x limited to min_val and max_val; its derivative is 1 strictly between them, else 0.
+
+    input: (*), floats. Returns (*). inplace: write the result into input.
+    Raises ArgumentError unless min_val <= max_val, DTypeError unless a tensor of floats comes in.
+
+    Source: Collobert, Weston, Bottou, "Natural language processing (almost) from scratch", JMLR 12 (2011), equation 5.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardtanh(minidl.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
+    floats("hardtanh", input)
+    expect(min_val <= max_val, ArgumentError, "hardtanh", "min_val must not be above max_val", min_val=min_val, max_val=max_val)
+    return applied("hardtanh", inplace, Hardtanh, input, min_val, max_val)
+
+
+def relu6(input, inplace=False):
+    """min(max(x, 0), 6); arguments and errors as for `hardtanh`.
+
+    Source: Howard et al., "MobileNets", 2017; the limit is from Krizhevsky, "Convolutional deep belief networks on CIFAR-10", 2010.
+
+    >>> import minidl
+    >>> minidl.nn.functional.relu6(minidl.tensor([-3.0, 3.0, 9.0]))
+    tensor([0., 3., 6.])
+    """
+    floats("relu6", input)
+    return applied("relu6", inplace, Hardtanh, input, 0, 6)
+
+
+class Hardsigmoid(Function, arrays=True):
+    """min(max(x + 3, 0), 6) / 6."""
+
+    __slots__ = ("inside",)
+
+    def forward(ctx, x):
+        if ctx.needs_input_grad[0]:
+            ctx.inside = np.abs(x) < 3
+        return _relu6_of(x, 1 / 6)
+
+    def backward(ctx, grad):
+        return Chosen.apply(grad, ctx.inside) * (1 / 6)
+
+
+def _relu6_of(x, scale):
+    out = np.add(x, 3, out=empty_like(x))
+    return np.multiply(np.clip(out, 0, 6, out), scale, out)
+
+
+def hardsigmoid(input, inplace=False):
+    """The logistic function in three straight pieces: min(max(x + 3, 0), 6) / 6. Its derivative at -3 and 3 is 0.
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardsigmoid(minidl.tensor([-4.0, 0.0, 1.5]))
+    tensor([0.0000, 0.5000, 0.7500])
+    """
+    floats("hardsigmoid", input)
+    return applied("hardsigmoid", inplace, Hardsigmoid, input)
+
+
+class Hardswish(Function, arrays=True):
+    """x min(max(x + 3, 0), 6) / 6."""
+
+    __slots__ = ()
+
+    @quiet
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        out = _relu6_of(x, 1 / 6)
+        return np.multiply(out, x, out)
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        array = x._array if isinstance(x, Tensor) else x
+        return Chosen.apply(grad * (x * (1 / 3) + 0.5), np.abs(array) < 3) + Chosen.apply(grad, array >= 3)
+
+
+def hardswish(input, inplace=False):
+    """x times `hardsigmoid` of x: 0 up to -3, x from 3 on, x (x + 3) / 6 between.
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardswish(minidl.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.3333,  0.0000,  3.0000])
+    """
+    floats("hardswish", input)
+    return applied("hardswish", inplace, Hardswish, input)
+
+
+def hardshrink(input, lambd=0.5):
+    """x where |x| > lambd, else 0.
+
+    input: (*), floats. Returns (*). Raises DTypeError unless a tensor of floats comes in.
+
+    >>> import minidl
+    >>> minidl.hardshrink(minidl.tensor([-2.0, 0.3, 2.0]))
+    tensor([-2.,  0.,  2.])
+    """
+    return Chosen.apply(input, ~(np.abs(floats("hardshrink", input)) <= lambd))
+
+
+class Softshrink(Function, arrays=True):
+    """x moved towards 0 by at most lambd."""
+
+    __slots__ = ("outside",)
+
+    @quiet
+    def forward(ctx, x, lambd):
+        if ctx.needs_input_grad[0]:
+            ctx.outside = np.abs(x) > lambd
+        return x - np.clip(x, -lambd, lambd)
+
+    def backward(ctx, grad):
+        return Chosen.apply(grad, ctx.outside), None
+
+
+def softshrink(input, lambd=0.5):
+    """x - lambd where x > lambd, x + lambd where x < -lambd, 0 between: the proximal map of lambd |x|.
+
+    input: (*), floats. Returns (*). Raises ArgumentError for lambd < 0, DTypeError unless a tensor of floats comes in.
+
+    Source: Donoho, "De-noising by soft-thresholding", 1995, equation 3.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softshrink(minidl.tensor([-2.0, 0.3, 2.0]))
+    tensor([-1.5000,  0.0000,  1.5000])
+    """
+    floats("softshrink", input)
+    expect(lambd >= 0, ArgumentError, "softshrink", "lambd must not be negative", lambd=lambd)
+    return Softshrink.apply(input, lambd)
+
+
+class Threshold(Function, arrays=True):
+    """x where above, value elsewhere."""
+
+    __slots__ = ("above",)
+
+    def forward(ctx, x, above, value):
+        ctx.above = above
+        out = chosen(x, above)
+        return np.add(out, np.array([value, 0], x.dtype)[above.view(np.int8)], out=out) if value else out
+
+    def backward(ctx, grad):
+        return Chosen.apply(grad, ctx.above), None, None
+
+
+def threshold(input, threshold, value, inplace=False):
+    """x where x > threshold, value elsewhere.
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    >>> import minidl
+    >>> minidl.threshold(minidl.tensor([0.05, 2.0]), 0.1, 20.0)
+    tensor([20.,  2.])
+    """
+    return applied("threshold", inplace, Threshold, input, ~(floats("threshold", input) <= threshold), value)
+
+
+def maxout(input, pieces, dim=1):
+    """Largest of every `pieces` neighbouring channels: y_c = max over j < k of x_(c k + j).
+
+    With the linear layer or convolution before it this is a convex function made of k affine pieces, learned as a whole.
+
+    input: (..., C, ...), C channels along dim, a multiple of pieces k. Returns (..., C / k, ...).
+    Raises ArgumentError unless pieces is at least 1 and divides C, RangeError for a dim out of range, DTypeError unless a tensor
+    of floats comes in.
+
+    Source: Goodfellow et al., "Maxout networks", 2013, equation in section 2.
+
+    >>> import minidl
+    >>> minidl.maxout(minidl.tensor([[1.0, 3.0, -2.0, -5.0]]), 2)
+    tensor([[ 3., -2.]])
+    """
+    shape = floats("maxout", input).shape
+    axis = one_dim("maxout", dim, len(shape))
+    whole = hasattr(pieces, "__index__") and pieces >= 1
+    if not whole or not shape or shape[axis] % pieces:
+        raise ArgumentError(word("maxout", "pieces must divide the channels", pieces=pieces, input=shape, dim=dim))
+    split = input.reshape(*shape[:axis], shape[axis] // pieces, pieces, *shape[axis + 1 :])
+    return split.max(axis + 1).values if split._array.size else wrap(split._array.reshape(*shape[:axis], -1, *shape[axis + 1 :]))

@@ -1,0 +1,196 @@
+"""Smooth activations around log(1 + e^x): softplus, the logarithm of the logistic function, Mish; softsign and tanhshrink."""
+
+import math
+
+import numpy as np
+
+from ..errors import ArgumentError, expect
+from ..tape import Function
+from ..tensor import Tensor
+from .arrays import empty_like
+from .exponential import sigmoid
+from .masks import Chosen
+from .piecewise import applied, floats
+from .promotion import quiet
+from .selection import abs
+from .trigonometric import tanh
+
+__all__ = ["logsigmoid", "mish", "softplus", "softsign", "tanhshrink"]
+
+
+def log1p_exp(x):
+    """log(1 + e^x) = max(x, 0) + log(1 + e), e = exp(-|x|); the digits that 1 + e rounds away are put back."""
+    small = np.abs(x, out=empty_like(x))
+    np.exp(np.negative(small, small), small)
+    one_more = np.add(small, 1)
+    small -= one_more - 1
+    small /= one_more
+    small += np.log(one_more)
+    return np.add(small, np.maximum(x, 0), small)
+
+
+class Softplus(Function, arrays=True):
+    """log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
+
+    __slots__ = ("beta", "threshold")
+
+    @quiet
+    def forward(ctx, x, beta, threshold):
+        ctx.beta, ctx.threshold = beta, threshold
+        ctx.save_for_backward(x)
+        if beta == 1:
+            out = log1p_exp(x)
+        else:
+            out = log1p_exp(np.multiply(x, beta, out=empty_like(x)))
+            np.divide(out, beta, out)
+        if x.size and x.max() * beta > threshold:
+            np.copyto(out, x, where=x * beta > threshold)
+        return out
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        scaled = x if ctx.beta == 1 else x * ctx.beta
+        array = scaled._array if isinstance(scaled, Tensor) else scaled
+        straight = array > ctx.threshold
+        curved = grad * sigmoid(scaled)
+        if not straight.any():
+            return curved, None, None
+        return Chosen.apply(curved, ~straight) + Chosen.apply(grad, straight), None, None
+
+
+def softplus(input, beta=1.0, threshold=20.0):
+    """Smooth rectifier: log(1 + e^(beta x)) / beta; x itself where beta x > threshold.
+
+    input: (*), floats. Returns (*). Raises ArgumentError for beta 0, DTypeError unless a tensor of floats comes in.
+
+    Source: Dugas, Bengio, Belisle, Nadeau, Garcia, "Incorporating second-order functional knowledge", 2001, equation 2.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softplus(minidl.tensor([0.0, 100.0]))
+    tensor([  0.6931, 100.0000])
+    """
+    floats("softplus", input)
+    expect(beta != 0, ArgumentError, "softplus", "beta must not be 0", beta=beta)
+    return Softplus.apply(input, beta, threshold)
+
+
+class LogSigmoid(Function, arrays=True):
+    """-log(1 + e^-x)."""
+
+    __slots__ = ()
+
+    @quiet
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        out = log1p_exp(np.negative(x))
+        return np.negative(out, out)
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad * sigmoid(-x)
+
+
+def logsigmoid(input):
+    """Logarithm of the logistic function, -log(1 + e^-x), computed without overflow.
+
+    input: (*), floats. Returns (*). Raises DTypeError unless a tensor of floats comes in.
+
+    >>> import minidl
+    >>> minidl.nn.functional.logsigmoid(minidl.tensor([0.0, -200.0]))
+    tensor([  -0.6931, -200.0000])
+    """
+    floats("logsigmoid", input)
+    return LogSigmoid.apply(input)
+
+
+class Mish(Function, arrays=True):
+    """x tanh(log(1 + e^x))."""
+
+    __slots__ = ()
+
+    @quiet
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        out = log1p_exp(x)
+        return np.multiply(np.tanh(out, out), x, out)
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        curve = tanh(Softplus.apply(x, 1, math.inf))
+        return grad * (curve + x * sigmoid(x) * (1 - curve * curve))
+
+
+def mish(input, inplace=False):
+    """x tanh(softplus(x)).
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Misra, "Mish: a self regularized non-monotonic activation function", 2019, equation 1.
+
+    >>> import minidl
+    >>> minidl.nn.functional.mish(minidl.tensor([-1.0, 1.0]))
+    tensor([-0.3034,  0.8651])
+    """
+    floats("mish", input)
+    return applied("mish", inplace, Mish, input)
+
+
+class Softsign(Function, arrays=True):
+    """x / (1 + |x|)."""
+
+    __slots__ = ()
+
+    @quiet
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        out = np.abs(x, out=empty_like(x))
+        return np.divide(x, np.add(out, 1, out), out)
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        share = 1 / (abs(x) + 1)
+        return grad * (share * share)
+
+
+def softsign(input):
+    """x / (1 + |x|).
+
+    input: (*), floats. Returns (*). Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Bergstra, Desjardins, Lamblin, Bengio, "Quadratic polynomials learn better image features", 2009, section 3.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softsign(minidl.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
+    floats("softsign", input)
+    return Softsign.apply(input)
+
+
+class Tanhshrink(Function, arrays=True):
+    """x - tanh x."""
+
+    __slots__ = ()
+
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        out = np.tanh(x, out=empty_like(x))
+        return np.subtract(x, out, out)
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        curve = tanh(x)
+        return grad * (curve * curve)
+
+
+def tanhshrink(input):
+    """x - tanh x.
+
+    input: (*), floats. Returns (*). Raises DTypeError unless a tensor of floats comes in.
+
+    >>> import minidl
+    >>> minidl.nn.functional.tanhshrink(minidl.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
+    """
+    floats("tanhshrink", input)
+    return Tanhshrink.apply(input)
