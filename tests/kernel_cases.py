@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minidl.kernels import reference
+
 INT = np.int64
 
 
@@ -191,7 +193,36 @@ def optimiser_cases(rng, dtype):
         yield "adam_step", [*state, step, 0.01, 0.9, 0.999, 1e-8, 0.1, decoupled, maximize], {0, 2, 3, 4}
 
 
-FAMILIES = [gemm_cases, conv_cases, pool_cases, pool_grad_cases, elementwise_cases, softmax_cases, optimiser_cases]
+CHANNELS = [
+    *[(2, 3), (64, 10), (128, 130), (3, 1), (300, 3), (200, 7, 3), (3, 5, 17), (33, 9, 5), (2, 300, 1, 1), (7, 40, 8), (0, 4, 3)],
+    *[(16, 9, 7, 7), (2, 3, 70, 90), (1, 2, 9000), (2, 12, 65, 65), (1, 3, 1), (2, 2, 3, 4, 5), (0, 5), (3, 0, 2), (40, 11, 16)],
+]
+
+
+def batch_norm_cases(rng, dtype):
+    for shape in CHANNELS:
+        x, channels = values(rng, shape, dtype) + dtype(3), shape[1]
+        weight, bias, grad = (values(rng, size, dtype) for size in (channels, channels, shape))
+        for affine, training, relu in [
+            ((weight, bias), True, False),
+            ((weight, bias), True, True),
+            ((weight, None), False, True),
+            ((None, None), False, False),
+        ]:
+            running = [values(rng, channels, dtype), np.abs(values(rng, channels, dtype)) + dtype(0.1)]
+            outputs = [poisoned(shape, dtype), poisoned((2, channels), np.float64)]
+            yield "batch_norm", [x, *affine, *running, *outputs, training, 0.3, 1e-5, relu], {3, 4, 5, 6}
+            stats = np.stack([values(rng, channels, np.float64), 0.1 + np.abs(values(rng, channels, np.float64))])
+            z = reference.normalisation.affine(reference.normalisation.normalised(x, stats), *affine)
+            grad = np.where(np.abs(z) < 1e-3, 0, grad).astype(dtype)  # rounding decides there what the ReLU lets pass
+            grads = [poisoned(size, dtype) for size in (shape, channels, channels)]
+            yield "batch_norm_grad", [grad, x, *affine, stats, *grads, training, relu], {5, 6, 7}
+            yield "batch_norm_grad", [grad, x, *affine, stats, None, *grads[1:], training, relu], {6, 7}
+            yield "batch_norm_grad", [grad, x, *affine, stats, grads[0], None, None, training, relu], {5}
+    yield "batch_norm", [x, None, None, None, None, *outputs, True, 0.1, 1e-5, False], {5, 6}
+
+
+FAMILIES = [batch_norm_cases, gemm_cases, conv_cases, pool_cases, pool_grad_cases, elementwise_cases, softmax_cases, optimiser_cases]
 
 
 def all_cases(rng, dtype):

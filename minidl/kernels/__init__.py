@@ -18,6 +18,8 @@ from .memory import empty, empty_cache, memory_stats, numpy_from_pool, reset_pea
 __all__ = [
     "adam_step",
     "bandwidth",
+    "batch_norm",
+    "batch_norm_grad",
     "conv",
     "conv_grad_weight",
     "conv_grad_x",
@@ -49,6 +51,8 @@ _reference = os.environ.get("MINIDL_REFERENCE", "0") not in ("", "0")
 _chosen = importlib.import_module(f"{__name__}.reference") if _reference else _compiled
 
 adam_step = _chosen.adam_step
+batch_norm = _chosen.batch_norm
+batch_norm_grad = _chosen.batch_norm_grad
 conv = _chosen.conv
 conv_grad_weight = _chosen.conv_grad_weight
 conv_grad_x = _chosen.conv_grad_x

@@ -17,6 +17,9 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t input "in"[3]
         Py_ssize_t output "out"[3]
 
+    ctypedef struct channel_shape:
+        Py_ssize_t outer, channels, inner
+
     ctypedef struct kernel_table:
         Py_ssize_t (*gemm_scratch)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil
         void (*gemm)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
@@ -37,6 +40,13 @@ cdef extern from "kernels.h" nogil:
                              int n_threads) noexcept nogil
         void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *place, int n_threads) noexcept nogil
         void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *place, void *grad_x, int n_threads) noexcept nogil
+        Py_ssize_t (*batch_norm_scratch)(const channel_shape *shape) noexcept nogil
+        void (*batch_norm)(const channel_shape *shape, const void *x, const void *weight, const void *bias, void *running_mean,
+                           void *running_var, int training, double momentum, double eps, int relu, void *out, double *stats,
+                           void *scratch, int n_threads) noexcept nogil
+        void (*batch_norm_grad)(const channel_shape *shape, const void *grad, const void *x, const void *weight, const void *bias,
+                                const double *stats, int training, int relu, void *grad_x, void *grad_weight, void *grad_bias,
+                                void *scratch, int n_threads) noexcept nogil
         void (*relu)(Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, void *grad_x, int n_threads) noexcept nogil
         void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil

@@ -9,11 +9,10 @@ from typing import Any
 
 from ..errors import ArgumentError, RangeError
 from ..tensor import Tensor
-from .activation import ReLU
 from .module import Module, _indent
 from .parameter import Parameter
-from .pool import MaxPool1d, MaxPool2d, MaxPool3d
 from .registry import MODULE
+from .steps import steps
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
@@ -94,15 +93,6 @@ class _ModuleSequence(Module):
         return self[:].extend(other)
 
 
-_MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
-
-
-def _commute(relu: ReLU, pool: Any) -> bool:
-    """Say whether nobody can see in which order a ReLU and the max pooling behind it are done."""
-    hooks = relu._forward_hooks or relu._forward_pre_hooks or pool._forward_hooks or pool._forward_pre_hooks
-    return not (relu.inplace or pool.return_indices or hooks)
-
-
 class Sequential(_ModuleSequence):
     """Feed the input through modules one after the other.
 
@@ -135,16 +125,13 @@ class Sequential(_ModuleSequence):
     def forward(self, input: Any) -> Any:
         """Return the last module's output.
 
-        A max pooling behind a ReLU is done before it: the two commute, values and gradients alike, and the ReLU then sees
-        only what the pooling leaves. Modules with hooks keep their places.
+        A batch normalisation and the ReLU behind it are done in one pass. A max pooling behind a ReLU is done before it: the
+        two commute, values and gradients alike, and the ReLU then sees only what the pooling leaves. Modules with hooks
+        keep their places and are called one by one, and so are subclasses.
         """
         attributes = self.__dict__
-        modules = [attributes[name] for name, kind in self._kinds.items() if kind == MODULE]
-        for i in range(len(modules) - 1):
-            if type(modules[i]) is ReLU and type(modules[i + 1]) in _MAX_POOLS and _commute(*modules[i : i + 2]):
-                modules[i : i + 2] = modules[i + 1], modules[i]
-        for module in modules:
-            input = module(input)
+        for step in steps([attributes[name] for name, kind in self._kinds.items() if kind == MODULE]):
+            input = step(input)
         return input
 
     def _slice(self, key: slice):

@@ -57,9 +57,11 @@ from ..ops import (
     tanhshrink,
     threshold,
 )
+from ..ops.channel_norm import batch_norm
 
 __all__ = [
     "alpha_dropout",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",

@@ -6,12 +6,15 @@ Where a sum has a fixed order in the compiled kernel, the twin may round differe
 from .activations import relu, relu_grad
 from .convolution import conv, conv_grad_weight, conv_grad_x, sum_channels
 from .matmul import gemm
+from .normalisation import batch_norm, batch_norm_grad
 from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
 from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
 
 __all__ = [
     "adam_step",
+    "batch_norm",
+    "batch_norm_grad",
     "conv",
     "conv_grad_weight",
     "conv_grad_x",

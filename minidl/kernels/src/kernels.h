@@ -19,6 +19,11 @@ typedef struct {
     ptrdiff_t in[3], out[3], kernel[3], stride[3], pad[3], dilation[3];
 } pool_shape;
 
+/* (outer, channels, inner): batch, channels, space */
+typedef struct {
+    ptrdiff_t outer, channels, inner;
+} channel_shape;
+
 typedef struct {
     /* C[i] = A[i] B[i] (+ bias per column), i < batch */
     ptrdiff_t (*gemm_scratch)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int n_threads);
@@ -38,6 +43,13 @@ typedef struct {
 
     void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *place, int n_threads);
     void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *place, void *grad_x, int n_threads);
+
+    ptrdiff_t (*batch_norm_scratch)(const channel_shape *shape); /* in doubles */
+    void (*batch_norm)(const channel_shape *shape, const void *x, const void *weight, const void *bias, void *running_mean, void *running_var,
+                       int training, double momentum, double eps, int relu, void *out, double *stats, void *scratch, int n_threads);
+    void (*batch_norm_grad)(const channel_shape *shape, const void *grad, const void *x, const void *weight, const void *bias,
+                            const double *stats, int training, int relu, void *grad_x, void *grad_weight, void *grad_bias, void *scratch,
+                            int n_threads);
 
     void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);

@@ -1,0 +1,34 @@
+"""What `Sequential` calls for the modules it holds: the modules, or two of them in a cheaper way that nobody can tell from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .activation import ReLU
+from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .module import Module
+from .pool import MaxPool1d, MaxPool2d, MaxPool3d
+
+__all__ = ["steps"]
+
+_BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
+_MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
+
+
+def _unseen(*modules: Module) -> bool:
+    """Say whether nobody can see what goes from one of these modules to the next: none has hooks or a forward of its own."""
+    return not any(m._forward_hooks or m._forward_pre_hooks or "forward" in m.__dict__ for m in modules)
+
+
+def steps(modules: list[Any]) -> list[Any]:
+    """Return callables that do together what the modules do one after the other."""
+    i = 0
+    while i + 1 < len(modules):
+        first, second = modules[i : i + 2]
+        if type(second) is ReLU and type(first) in _BATCH_NORMS and _unseen(first, second):
+            modules[i : i + 2] = [first.forward_relu]
+        elif type(second) in _MAX_POOLS and type(first) is ReLU and _unseen(first, second):
+            if not (first.inplace or second.return_indices):
+                modules[i : i + 2] = second, first
+        i += 1
+    return modules

@@ -1,0 +1,196 @@
+"""Normalisation layers: accuracy for large means, running statistics, the fused path of Sequential, states, what is refused."""
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import nn
+from minidl.errors import ArgumentError, ShapeError
+
+F = nn.functional
+
+
+def batch_norm_float64(x, eps=1e-5):
+    axes = (0, *range(2, x.ndim))
+    wide = x.astype(np.float64)
+    return (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + eps)
+
+
+@pytest.mark.parametrize("shape", [(64, 8), (4, 3, 5), (16, 8, 14, 14), (2, 2, 70, 70)])
+@pytest.mark.parametrize("mean", [0.0, 1e4, -1e6])
+def test_statistics_are_accurate_for_large_means(shape, mean, rng):
+    x = (rng.standard_normal(shape) + mean).astype(np.float32)
+    var = minidl.ones(shape[1])
+    out = F.batch_norm(minidl.from_numpy(x), minidl.zeros(shape[1]), var, training=True, momentum=1.0)
+    np.testing.assert_allclose(out.numpy(), batch_norm_float64(x), rtol=2e-6, atol=2e-6)
+    unbiased = x.astype(np.float64).var((0, *range(2, x.ndim)), ddof=1)
+    np.testing.assert_allclose(var.numpy(), unbiased, rtol=1e-6)
+
+
+def test_an_outlier_does_not_hide_the_variance(rng):
+    x = rng.standard_normal((4, 2, 50, 50)).astype(np.float32)
+    x[0, :, 0, 0] = 1e4  # the first value, which a shifted sum would take for the mean
+    out = F.batch_norm(minidl.from_numpy(x), None, None, training=True)
+    np.testing.assert_allclose(out.numpy(), batch_norm_float64(x), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_accurate_for_large_means(rng):
+    x, grad = rng.standard_normal((8, 3, 12, 12)), rng.standard_normal((8, 3, 12, 12)).astype(np.float32)
+    grads = []
+    for mean in (0.0, 2.0**13):
+        shifted = (np.round(x * 2**10) / 2**10 + mean).astype(np.float32)  # both means see the same deviations
+        leaf = minidl.tensor(shifted, requires_grad=True)
+        F.batch_norm(leaf, None, None, training=True).backward(minidl.from_numpy(grad))
+        grads.append(leaf.grad.numpy())
+    np.testing.assert_allclose(*grads, rtol=1e-4, atol=1e-6)
+
+
+def test_infinite_and_missing_values_stay_in_their_channel():
+    x = np.ones((4, 3, 20), np.float32)
+    x[1:, :, ::2] = 2
+    x[0, 0, 0], x[1, 1, 3] = np.nan, np.inf
+    for shaped in (x, x[..., 0]):
+        out = F.batch_norm(minidl.from_numpy(np.ascontiguousarray(shaped)), None, None, training=True).numpy()
+        assert np.isnan(out[:, 0]).all()
+        assert np.isfinite(out[:, 2]).all()
+    assert np.isnan(F.batch_norm(minidl.from_numpy(x), None, None, training=True).numpy()[:, 1]).all()
+
+
+def test_running_statistics_follow_the_batches(rng):
+    layer, averaged = nn.BatchNorm1d(3, momentum=0.25), nn.BatchNorm1d(3, momentum=None)
+    mean, var, means = np.zeros(3), np.ones(3), []
+    for step in range(4):
+        x = rng.normal(step, 2, (10, 3))
+        for each in (layer, averaged):
+            each(minidl.tensor(x, dtype=minidl.float32))
+        mean, var = 0.75 * mean + 0.25 * x.mean(0), 0.75 * var + 0.25 * x.var(0, ddof=1)
+        means.append(x.mean(0))
+        assert layer.num_batches_tracked.item() == step + 1
+    np.testing.assert_allclose(layer.running_mean.numpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var.numpy(), var, rtol=1e-5)
+    np.testing.assert_allclose(averaged.running_mean.numpy(), np.mean(means, 0), rtol=1e-5)
+    before = layer.state_dict()["running_mean"].numpy().copy()
+    layer.eval()(minidl.ones(2, 3))
+    np.testing.assert_array_equal(layer.running_mean.numpy(), before)
+    assert layer.num_batches_tracked.item() == 4
+    layer.reset_running_stats()
+    assert layer.running_mean.tolist() == [0, 0, 0] and layer.num_batches_tracked.item() == 0
+
+
+def test_an_empty_batch_moves_nothing():
+    layer = nn.BatchNorm2d(3)
+    assert layer(minidl.zeros(0, 3, 4, 4)).shape == (0, 3, 4, 4)
+    assert layer.running_mean.tolist() == [0, 0, 0]
+    assert layer.running_var.tolist() == [1, 1, 1]
+
+
+def test_running_statistics_may_lie_anywhere_in_memory(rng):
+    x, frame = minidl.tensor(rng.standard_normal((6, 3))), np.zeros((3, 2))
+    F.batch_norm(x, minidl.from_numpy(frame[:, 0]), minidl.from_numpy(frame[:, 1]), training=True, momentum=1.0)
+    np.testing.assert_allclose(frame, np.stack([x.numpy().mean(0), x.numpy().var(0, ddof=1)], 1))
+    fixed = np.zeros(3)
+    fixed.flags.writeable = False
+    with pytest.raises(ArgumentError, match="batch_norm: training writes into the running statistics, which are read-only here"):
+        F.batch_norm(x, minidl.from_numpy(fixed), None, training=True)
+
+
+def test_a_change_of_saved_running_statistics_is_noticed():
+    layer = nn.BatchNorm1d(2).eval()
+    x = layer.running_mean.detach().requires_grad_()
+    y = x * x
+    layer.train()(minidl.tensor([[1.0, 2.0], [3.0, 5.0]]))
+    with pytest.raises(minidl.GradError, match="changed in place"):
+        y.sum().backward()
+
+
+def network():
+    first = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)
+    return nn.Sequential(*first, nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten())
+
+
+def one_by_one(model, x):
+    for module in model:
+        x = module(x)
+    return x
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_sequential_fuses_without_a_difference(training, rng):
+    x, results = rng.standard_normal((4, 3, 10, 10)).astype(np.float32), []
+    fused, plain = network().train(training), network().train(training)
+    plain.load_state_dict(fused.state_dict())
+    for model, call in ((fused, fused), (plain, lambda x: one_by_one(plain, x))):
+        leaf = minidl.tensor(x, requires_grad=True)
+        out = call(leaf)
+        (out * out).sum().backward()
+        gradients = [leaf.grad, *(param.grad for param in model.parameters())]
+        results.append([each.numpy() for each in (out.detach(), *gradients, *model.buffers())])
+    np.testing.assert_array_equal(results[0][0], results[1][0])  # one pass or two: the same bits
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def nodes_of(out):
+    names, stack = set(), [out.grad_fn]
+    while stack:
+        node = stack.pop()
+        names.add(node.name())
+        stack += [each for each, _ in node.next_functions if each is not None]
+    return names
+
+
+def test_sequential_fuses_only_where_nobody_can_see_it():
+    class Mine(nn.ReLU):
+        pass
+
+    class MyNorm(nn.BatchNorm2d):
+        pass
+
+    x = minidl.randn(2, 3, 4, 4, requires_grad=True)
+    assert "ReLUBackward" not in nodes_of(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())(x))
+    hooked = [nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()) for _ in range(4)]
+    seen = []
+    hooked[0][0].register_forward_hook(lambda module, args, out: seen.append(out))
+    hooked[1][1].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    for model in hooked[:2]:
+        assert "ReLUBackward" in nodes_of(model(x))
+    assert len(seen) == 2 and all((each.numpy() < 0).any() for each in map(minidl.Tensor.detach, seen))
+    hooked[2][0].forward = lambda input: input * 2
+    np.testing.assert_allclose(hooked[2](x).detach().numpy(), np.maximum(2 * x.detach().numpy(), 0))
+    for modules in [(MyNorm(3), nn.ReLU()), (nn.BatchNorm2d(3), Mine()), (nn.BatchNorm2d(3), nn.Identity(), nn.ReLU())]:
+        assert any("ReLU" in name for name in nodes_of(nn.Sequential(*modules)(x)))
+
+
+def test_states_return(tmp_path):
+    first, second = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+    first(minidl.randn(4, 3, 2, 2))
+    minidl.save(first.state_dict(), tmp_path / "state.safetensors")
+    second.load_state_dict(minidl.load(tmp_path / "state.safetensors"))
+    assert list(second.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    for key, value in first.state_dict().items():
+        np.testing.assert_array_equal(second.state_dict()[key].numpy(), value.numpy())
+    assert second.num_batches_tracked.dtype == minidl.int64
+
+
+def test_layers_follow_a_change_of_dtype(rng):
+    layer = nn.BatchNorm2d(3).double()
+    assert layer(minidl.tensor(rng.standard_normal((2, 3, 4, 4)))).dtype == minidl.float64
+    assert layer.running_var.dtype == minidl.float64 and layer.num_batches_tracked.dtype == minidl.int64
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: nn.BatchNorm2d(-1), ArgumentError, "BatchNorm2d: num_features must be an integer >= 0, got num_features -1"),
+        (lambda: nn.BatchNorm1d(2.5), ArgumentError, "BatchNorm1d: num_features must be an integer >= 0"),
+        (lambda: nn.BatchNorm1d(2, eps=-1), ArgumentError, "BatchNorm1d: eps must be a number >= 0, got eps -1"),
+        (lambda: nn.BatchNorm1d(2, momentum="a"), ArgumentError, "BatchNorm1d: momentum must be a number or None"),
+        (lambda: nn.BatchNorm2d(3)(minidl.ones(3, 3)), ShapeError, r"BatchNorm2d: input must be \(N, C, H, W\), got input \(3, 3\)"),
+        (lambda: nn.BatchNorm1d(3)(minidl.ones(3)), ShapeError, r"BatchNorm1d: input must be \(N, C\) or \(N, C, L\)"),
+        (lambda: nn.BatchNorm3d(3)(minidl.ones(1, 3, 1, 1, 1)), ShapeError, "batch_norm: training needs more than one value per channel"),
+        (lambda: nn.BatchNorm2d(4)(minidl.ones(2, 3, 2, 2)), ShapeError, "batch_norm: running_mean must have one value per channel"),
+    ],
+)
+def test_bad_layers_and_inputs_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
