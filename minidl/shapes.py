@@ -8,7 +8,7 @@ from .errors import ArgumentError, DTypeError, ShapeError, word
 
 LARGEST = 1 << 46  # values of a padded image, and any number: sizes computed from these stay clear of overflow
 
-__all__ = ["conv_sizes", "numbers_for", "pool_sizes", "same_padding"]
+__all__ = ["conv_sizes", "conv_transpose_sizes", "numbers_for", "pad_sizes", "pool_sizes", "same_padding"]
 
 
 def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[int, ...]:
@@ -36,7 +36,7 @@ def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[
 def conv_sizes(
     op: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Output sizes floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 (Dumoulin & Visin 2016, relationship 14).
+    """Output sizes floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 (Dumoulin & Visin 2016, relationship 15).
 
     Raises ShapeError where the dilated kernel is larger than the padded input, so that there would be no output, and where the
     padded input is beyond any memory.
@@ -54,6 +54,56 @@ def conv_sizes(
             raise ShapeError(word(op, rule, input=size, kernel=kernel, padding=padding, dilation=dilation))
         out.append(room // s + 1)
     return tuple(out)
+
+
+def conv_transpose_sizes(
+    op: str,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Output sizes stride (size - 1) + dilation (kernel - 1) + 1 + output_padding - 2 padding: Dumoulin & Visin 2016, relationship 14.
+
+    Raises ArgumentError unless output_padding is smaller than stride or dilation, ShapeError where there would be no output or one
+    beyond any memory.
+
+    >>> conv_transpose_sizes("conv_transpose2d", (14, 14), (4, 4), (2, 2), (1, 1), (0, 0), (1, 1))
+    (28, 28)
+    """
+    out = []
+    for n, k, s, p, extra, d in zip(size, kernel, stride, padding, output_padding, dilation, strict=True):
+        if extra >= s and extra >= d:
+            rule = "output_padding must be smaller than stride or dilation"
+            raise ArgumentError(word(op, rule, output_padding=output_padding, stride=stride, dilation=dilation))
+        out.append((n - 1) * s + d * (k - 1) + 1 - 2 * p + extra)
+    if min(size) < 1 or min(kernel) < 1 or min(out) < 1:
+        rule = "the output, and each size of input and kernel, must be at least 1"
+        raise ShapeError(word(op, rule, input=size, kernel=kernel, padding=padding, output=tuple(out)))
+    if prod(n + 2 * p for n, p in zip(out, padding, strict=True)) >= LARGEST:
+        raise ShapeError(word(op, "the padded output must have less than 2**46 values", output=tuple(out), padding=padding))
+    return tuple(out)
+
+
+def pad_sizes(op: str, size: tuple[int, ...], sides: tuple[tuple[int, int], ...], mode: str) -> tuple[int, ...]:
+    """Sizes after padding by (before, after) per dimension, of which negative ones cut away.
+
+    Raises ShapeError where more is cut than there is, and where a border would be wider than what it is copied from.
+
+    >>> pad_sizes("pad", (3, 4), ((1, 1), (2, -3)), "constant")
+    (5, 3)
+    """
+    for n, (before, after) in zip(size, sides, strict=True):
+        grown = max(before, after, 0)
+        left = n - max(0, -before) - max(0, -after)
+        if left < 0:
+            raise ShapeError(word(op, "not more can be cut away than there is", input=size, pad=sides))
+        if grown and mode != "constant" and grown > {"reflect": n - 1, "circular": left, "replicate": grown if n else 0}[mode]:
+            limit = {"reflect": "smaller than the size", "circular": "at most the size", "replicate": "0 where the size is 0"}[mode]
+            raise ShapeError(word(op, f"in mode {mode}, borders must be {limit}", input=size, pad=sides))
+    return tuple(n + before + after for n, (before, after) in zip(size, sides, strict=True))
 
 
 def pool_sizes(

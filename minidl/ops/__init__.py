@@ -4,6 +4,7 @@ from .arithmetic import *
 from .broadcast import *
 from .compare import *
 from .conv import *
+from .conv_transpose import *
 from .cross_entropy import *
 from .diagonals import *
 from .division import *
@@ -19,6 +20,7 @@ from .join import *
 from .limits import *
 from .matmul import *
 from .ordering import *
+from .padding import *
 from .piecewise import *
 from .placing import *
 from .pool import *

@@ -6,7 +6,7 @@ What deep learning calls convolution is cross-correlation: the kernel is not fli
 family, each the gradient of another, which is why they can be differentiated as often as one likes:
 
     Conv        out[n, f, o]    = sum over c, k of  weight[f, c, k] x[n, c, o stride - padding + k dilation]
-    ConvGradX   grad_x          = the same pairs (o, k), summed over f, k    for each input
+    ConvGradX   grad_x          = the same pairs (o, k), summed over f, k    for each input; used forwards: `conv_transpose`
     ConvGradW   grad_weight     = the same pairs (n, o), summed              for each f, c, k
 """
 
@@ -39,32 +39,31 @@ class Conv(Function, arrays=True):
 
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
-        grad_x = None if weight is None else ConvGradX.apply(grad, weight, ctx.shapes[0], ctx.geometry)
+        grad_x = None if weight is None else ConvGradX.apply(grad, weight, None, ctx.shapes[0], ctx.geometry)
         grad_weight = None if x is None else ConvGradW.apply(grad, x, ctx.shapes[1], ctx.geometry)
         return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None, None
 
 
 class ConvGradX(Function, arrays=True):
-    """grad (N, F, *out), weight (F, C / G, *kernel) -> (N, C, *spatial)."""
+    """grad (N, F, *out), weight (F, C / G, *kernel), bias (C,) or None -> (N, C, *spatial): the transposed convolution."""
 
     __slots__ = ("geometry", "shapes")
 
-    def forward(ctx, grad, weight, x_shape, geometry):
+    def forward(ctx, grad, weight, bias, x_shape, geometry):
+        need_grad, need_weight, _, _, _ = ctx.needs_input_grad
         ctx.geometry, ctx.shapes = geometry, (grad.shape, weight.shape)
-        ctx.save_for_backward(grad, weight)
+        ctx.save_for_backward(grad if need_weight else None, weight if need_grad else None)
         out = empty(x_shape, grad.dtype)
         kernels.conv_grad_x(ascontiguous(grad), ascontiguous(weight), out, *geometry, n_threads())
+        if bias is not None:
+            out += bias.reshape(-1, *(1,) * (out.ndim - 2))  # (C, 1, 1)
         return out
 
     def backward(ctx, grad_x):
         grad, weight = ctx.saved_tensors
-        need_grad, need_weight, _, _ = ctx.needs_input_grad
-        return (
-            Conv.apply(grad_x, weight, None, ctx.shapes[0], ctx.geometry) if need_grad else None,
-            ConvGradW.apply(grad, grad_x, ctx.shapes[1], ctx.geometry) if need_weight else None,
-            None,
-            None,
-        )
+        grad_grad = None if weight is None else Conv.apply(grad_x, weight, None, ctx.shapes[0], ctx.geometry)
+        grad_weight = None if grad is None else ConvGradW.apply(grad, grad_x, ctx.shapes[1], ctx.geometry)
+        return grad_grad, grad_weight, channel_sum(grad_x) if ctx.needs_input_grad[2] else None, None, None
 
 
 class ConvGradW(Function, arrays=True):
@@ -84,18 +83,23 @@ class ConvGradW(Function, arrays=True):
         need_grad, need_x, _, _ = ctx.needs_input_grad
         return (
             Conv.apply(x, grad_weight, None, ctx.shapes[0], ctx.geometry) if need_grad else None,
-            ConvGradX.apply(grad, grad_weight, ctx.shapes[1], ctx.geometry) if need_x else None,
+            ConvGradX.apply(grad, grad_weight, None, ctx.shapes[1], ctx.geometry) if need_x else None,
             None,
             None,
         )
 
 
-def check_conv(op, n, x, w, bias, groups):
-    """Raise unless ranks, channels, groups and bias fit each other; x, w, bias are shapes, `n` the number of spatial dimensions."""
+def check_ranks(op, n, x, w, groups):
+    """Raise unless shapes x and w have `n` spatial dimensions and groups is an integer of at least 1."""
     if len(x) not in (n + 1, n + 2) or len(w) != n + 2:
         raise shape_error(op, f"input must have {n + 2} dimensions (or {n + 1} without a batch) and weight {n + 2}", input=x, weight=w)
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
         raise ArgumentError(word(op, "groups must be an integer of at least 1", groups=groups))
+
+
+def check_conv(op, n, x, w, bias, groups):
+    """Raise unless ranks, channels, groups and bias fit each other; x, w, bias are shapes, `n` the number of spatial dimensions."""
+    check_ranks(op, n, x, w, groups)
     if w[1] * groups != x[-n - 1]:
         rule = "in_channels of weight times groups must equal channels of input"
         raise shape_error(op, rule, input=x, weight=w, groups=groups)
@@ -132,7 +136,7 @@ def conv_plan(op, n, x, w, bias, stride, padding, dilation, groups):
     return (batch, w[0], *out), (stride, padding, dilation, groups), [(0, extra) for extra in behind] if any(behind) else None
 
 
-def convolve(op, n, input, weight, bias, stride, padding, dilation, groups):
+def cross_correlate(op, n, input, weight, bias, stride, padding, dilation, groups):
     """The public functions below in `n` spatial dimensions."""
     try:
         x, w, bias_shape = input._array, weight._array, None if bias is None else bias._array.shape
@@ -159,14 +163,14 @@ def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     >>> minidl.nn.functional.conv1d(x, minidl.tensor([[[-1.0, 1.0]]]))
     tensor([[[1., 2., 4.]]])
     """
-    return convolve("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+    return cross_correlate("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Cross-correlation over height and width.
 
         out[n, f, i, j] = bias[f] + sum over c, h, w of weight[f, c, h, w] x[n, c, i SH - PH + h DH, j SW - PW + w DW]
-        OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1          (Dumoulin & Visin 2016, arXiv 1603.07285, relationship 14)
+        OH = floor((H + 2 PH - DH (KH - 1) - 1) / SH) + 1          (Dumoulin & Visin 2016, arXiv 1603.07285, relationship 15)
 
     input: (N, C, H, W) or (C, H, W); weight: (F, C / groups, KH, KW); bias: (F,) or None. Returns (N, F, OH, OW) or (F, OH, OW).
     stride, padding, dilation: an integer or two; padding also "valid" (none) or "same" (OH = ceil(H / SH), for any stride).
@@ -181,7 +185,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     tensor([[[[ 8., 12.],
               [20., 24.]]]])
     """
-    return convolve("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    return cross_correlate("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
@@ -194,4 +198,4 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     >>> minidl.nn.functional.conv3d(minidl.ones(1, 2, 3, 3, 3), minidl.ones(4, 2, 2, 2, 2)).shape
     minidl.Size([1, 4, 2, 2, 2])
     """
-    return convolve("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+    return cross_correlate("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)

@@ -1,30 +1,187 @@
-"""Zeros around the spatial dimensions."""
+"""Padding: more values around the last dimensions, or fewer.
 
-import numpy as np
+`sides` holds (before, after) for each of the last dimensions, in their order. Borders are filled dimension by dimension, each
+over the full size of the others, so that corners come out right by themselves; the gradient takes the same steps backwards.
+"""
 
+from functools import lru_cache
+from math import prod
+
+from ..errors import ArgumentError, DTypeError, shape_error, word
+from ..shapes import LARGEST, pad_sizes
 from ..tape import Function
+from .arrays import empty, hashable, not_tensors
 
-__all__ = []
+__all__ = ["pad"]
+
+MODES = ("constant", "reflect", "replicate", "circular")
+THIN = 8  # up to so many columns are moved one by one: as strips, NumPy would step through them row by row
 
 
-class PadZeros(Function, arrays=True):
-    """x (N, C, *spatial) -> the same with sides[d] = (before, after) zeros along each spatial dimension; negative ones cut away."""
+def along(axis, part):
+    """An index that takes `part` of one axis, counted from the last."""
+    return (..., part, *(slice(None),) * (-1 - axis))
+
+
+def strips(axis, first, last):
+    """The slices from `first` to `last` of an axis, cut into single columns where they are thin and the axis is the last."""
+    if axis == -1 and last - first <= THIN:
+        return [slice(i, i + 1) for i in range(first, last)]
+    return [slice(first, last)]
+
+
+class PadConstant(Function, arrays=True):
+    """x -> the same with sides[d] = (before, after) values along its last dimensions; negative numbers cut away."""
 
     __slots__ = ("sides",)
 
-    def forward(ctx, x, sides):
+    def forward(ctx, x, sides, value):
         ctx.sides = sides
-        shape = tuple(n + before + after for n, (before, after) in zip(x.shape[2:], sides, strict=True))
-        out = np.zeros((*x.shape[:2], *shape), x.dtype)
-        kept = [(max(0, -before), n - max(0, -after)) for n, (before, after) in zip(x.shape[2:], sides, strict=True)]
-        inside = tuple(slice(first + before, last + before) for (first, last), (before, _) in zip(kept, sides, strict=True))
-        out[(..., *inside)] = x[(..., *(slice(first, last) for first, last in kept))]
+        first = x.ndim - len(sides)
+        sizes = x.shape[first:]
+        out = empty((*x.shape[:first], *(n + before + after for n, (before, after) in zip(sizes, sides, strict=True))), x.dtype)
+        kept = tuple(slice(max(0, -before), n - max(0, -after)) for n, (before, after) in zip(sizes, sides, strict=True))
+        inside = tuple(slice(max(0, before), max(0, before) + k.stop - k.start) for k, (before, _) in zip(kept, sides, strict=True))
+        out[(..., *inside)] = x[(..., *kept)]
+        for axis, (size, part) in enumerate(zip(out.shape[first:], inside, strict=True), -len(sides)):
+            for strip in strips(axis, 0, part.start) + strips(axis, part.stop, size):
+                out[along(axis, strip)] = value
         return out
 
     def backward(ctx, grad):
-        return pad_zeros(grad, [(-before, -after) for before, after in ctx.sides]), None
+        return pad_zeros(grad, [(-before, -after) for before, after in ctx.sides]), None, None
 
 
 def pad_zeros(x, sides):
-    """x (N, C, *spatial) with (before, after) zeros along each spatial dimension; negative numbers cut away."""
-    return PadZeros.apply(x, sides)
+    """x with (before, after) zeros along each of its last dimensions; negative numbers cut away."""
+    return PadConstant.apply(x, sides, 0)
+
+
+def borders(mode, axis, size, before, after):
+    """Where the border of an axis is copied from: pairs (target, source) of slices of the padded axis."""
+    end, total = before + size, before + size + after
+    if mode == "replicate":
+        pairs = [(i, before) for i in range(before)] + [(i, end - 1) for i in range(end, total)]
+        return [(slice(i, i + 1), slice(j, j + 1)) for i, j in pairs]
+    if mode == "circular":
+        pairs = [(slice(0, before), slice(size, end)), (slice(end, total), slice(before, before + after))]
+    else:  # mirrored: sources run backwards
+        last = end - 2 - after
+        pairs = [(slice(0, before), slice(2 * before, before, -1)), (slice(end, total), slice(end - 2, last if last >= 0 else None, -1))]
+    if axis < -1 or max(before, after) > THIN:
+        return pairs
+    places = range(total)
+    return [(slice(i, i + 1), slice(j, j + 1)) for t, s in pairs for i, j in zip(places[t], places[s], strict=True)]
+
+
+class PadBorders(Function, arrays=True):
+    """x -> the same with borders filled from x itself: mirrored, repeated or from the other end; no side is negative."""
+
+    __slots__ = ("mode", "sides")
+
+    def forward(ctx, x, sides, mode):
+        ctx.sides, ctx.mode = sides, mode
+        first = x.ndim - len(sides)
+        sizes = x.shape[first:]
+        out = empty((*x.shape[:first], *(before + n + after for n, (before, after) in zip(sizes, sides, strict=True))), x.dtype)
+        inside = tuple(slice(before, before + n) for n, (before, _) in zip(sizes, sides, strict=True))
+        out[(..., *inside)] = x
+        for axis, (size, side) in enumerate(zip(sizes, sides, strict=True), -len(sides)):
+            inner = inside[axis + 1 :] if axis < -1 else ()  # still without borders
+            for target, source in borders(mode, axis, size, *side) if any(side) else ():
+                out[(..., target, *inner)] = out[(..., source, *inner)]
+        return out
+
+    def backward(ctx, grad):
+        return FoldBorders.apply(grad, ctx.sides, ctx.mode), None, None
+
+
+class FoldBorders(Function, arrays=True):
+    """Values of a padded array added where `PadBorders` took them from, the last dimension first: its transpose."""
+
+    __slots__ = ("mode", "sides")
+
+    def forward(ctx, grad, sides, mode):
+        ctx.sides, ctx.mode = sides, mode
+        for axis in range(-1, -1 - len(sides), -1):
+            before, after = sides[axis]
+            size = grad.shape[axis] - before - after
+            if not before and not after:
+                continue
+            inner = empty((*grad.shape[:axis], size, *(grad.shape[axis + 1 :] if axis < -1 else ())), grad.dtype)
+            inner[...] = grad[along(axis, slice(before, before + size))]
+            for target, source in borders(mode, axis, size, before, after):
+                inner[along(axis, moved(source, -before))] += grad[along(axis, target)]
+            grad = inner
+        return grad
+
+    def backward(ctx, grad):
+        return PadBorders.apply(grad, ctx.sides, ctx.mode), None, None
+
+
+def moved(part, offset):
+    """A slice moved by an offset; a backward one may end before the first element."""
+    stop = None if part.stop is None or part.stop + offset < 0 else part.stop + offset
+    return slice(part.start + offset, stop, part.step)
+
+
+@lru_cache(maxsize=512)
+def pad_plan(shape, pad, mode):
+    """From a shape and options: the sides of the last dimensions, checked."""
+    if mode not in MODES:
+        raise ArgumentError(word("pad", f"mode must be one of {', '.join(MODES)}", mode=mode))
+    numbers = pad if isinstance(pad, tuple) else (pad,)
+    if not all(hasattr(each, "__index__") for each in numbers):
+        raise DTypeError(word("pad", "pad must hold integers", pad=pad))
+    if len(numbers) % 2 or len(numbers) > 2 * len(shape):
+        rule = "pad must hold two numbers, before and after, per padded dimension, the last dimension first"
+        raise shape_error("pad", rule, input=shape, pad=pad)
+    numbers = tuple(int(each.__index__()) for each in numbers)
+    sides = tuple(zip(numbers[::2], numbers[1::2], strict=True))[::-1]
+    if mode != "constant" and not (1 <= len(sides) <= 3 and len(shape) - len(sides) in (1, 2)):
+        rule = f"mode {mode} pads all of one to three spatial dimensions, behind a channel and perhaps a batch dimension"
+        raise shape_error("pad", rule, input=shape, pad=pad)
+    sizes = pad_sizes("pad", shape[len(shape) - len(sides) :], sides, mode)
+    if prod((*shape[: len(shape) - len(sides)], *sizes)) >= LARGEST:
+        raise shape_error("pad", "the result must have less than 2**46 values", input=shape, pad=pad)
+    return sides
+
+
+def pad(input, pad, mode="constant", value=None):
+    """Add values around the last dimensions, or cut them away.
+
+        constant    0 0 | a b c d | 0 0        (or `value`)
+        reflect     c b | a b c d | c b        the edge is the mirror
+        replicate   a a | a b c d | d d
+        circular    c d | a b c d | a b
+
+    input: any shape, for "constant" of any dtype; for the other modes (N, C, *spatial) or (C, *spatial) with all of the one to
+    three spatial dimensions padded. pad: (before, after) of the last dimension, then of the last but one, and so on; negative
+    numbers cut away, also where other sides grow. value: of the constant, default 0.
+
+    Raises ShapeError where pad has no place, where more is cut than there is, and where a border is wider than its source: the size
+    less one for "reflect", the (cut) size for "circular"; ArgumentError for an unknown mode or a value without "constant".
+
+    >>> import minidl
+    >>> x = minidl.tensor([[1.0, 2.0, 3.0]])
+    >>> minidl.nn.functional.pad(x, (1, -1))
+    tensor([[0., 1., 2.]])
+    >>> minidl.nn.functional.pad(x, (2, 1), "reflect")
+    tensor([[3., 2., 1., 2., 3., 2.]])
+    """
+    try:
+        shape = input._array.shape
+    except AttributeError:
+        raise not_tensors("pad", input=input) from None
+    sides = pad_plan(shape, hashable(pad), mode)
+    if mode == "constant":
+        return PadConstant.apply(input, sides, 0 if value is None else value)
+    if value:
+        raise ArgumentError(word("pad", "only mode constant takes a value", mode=mode, value=value))
+    grown = tuple((max(0, before), max(0, after)) for before, after in sides)
+    cut = tuple((min(0, before), min(0, after)) for before, after in sides)
+    if not any(map(any, cut)):
+        return PadBorders.apply(input, grown, mode)
+    if mode == "circular":  # the circle is that of what is left
+        return PadBorders.apply(pad_zeros(input, cut), grown, mode)
+    return pad_zeros(PadBorders.apply(input, grown, mode), cut)
