@@ -7,7 +7,9 @@ from typing import Any
 
 from ..creation import empty
 from ..errors import ArgumentError
-from ..ops import conv1d, conv2d, conv3d
+from ..ops import conv1d, conv2d, conv3d, pad
+from ..shapes import same_padding
+from ..tensor import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -33,10 +35,11 @@ class _ConvNd(Module):
     """What all convolutions share: options, `weight` (F, C / groups, *kernel_size) and `bias` (F,).
 
     A subclass names its number of spatial axes and calls one op. Both parameters start uniform in +-1/sqrt(fan_in),
-    fan_in = C / groups * prod(kernel_size).
+    fan_in = C / groups * prod(kernel_size): all sizes of the weight but the first.
     """
 
     _axes: int
+    transposed = False
 
     def __init__(
         self,
@@ -59,14 +62,13 @@ class _ConvNd(Module):
         (self.groups,) = _tuple(layer, "groups", groups, 1, 1)
         self.kernel_size = _tuple(layer, "kernel_size", kernel_size, self._axes, 1)
         self.stride = _tuple(layer, "stride", stride, self._axes, 1)
-        self.padding = padding if isinstance(padding, str) else _tuple(layer, "padding", padding, self._axes, 0)
+        self.padding: Any = padding if isinstance(padding, str) else _tuple(layer, "padding", padding, self._axes, 0)
         self.dilation = _tuple(layer, "dilation", dilation, self._axes, 1)
+        self.output_padding = (0,) * self._axes
         self.padding_mode = padding_mode
         self._check(layer)
-        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
-        self.weight = Parameter(empty(shape, device=device, dtype=dtype))
-        bias_value = Parameter(empty(self.out_channels, device=device, dtype=dtype)) if bias else None
-        self.register_parameter("bias", bias_value)
+        self.weight = Parameter(empty(self._weight_shape(), device=device, dtype=dtype))
+        self.register_parameter("bias", Parameter(empty(self.out_channels, device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
     def _check(self, layer: str) -> None:
@@ -79,14 +81,15 @@ class _ConvNd(Module):
             raise ArgumentError(f"{layer}: padding must be numbers, 'valid' or 'same', got {self.padding!r}")
         if self.padding_mode not in _PADDING_MODES:
             raise ArgumentError(f"{layer}: padding_mode must be one of {_PADDING_MODES}, got {self.padding_mode!r}")
-        if self.padding_mode != "zeros":
-            raise NotImplementedError(f"{layer}: padding_mode {self.padding_mode!r} is not available yet, only 'zeros'")
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew, both uniform in +-1/sqrt(fan_in)."""
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
-            fan_in = self.in_channels // self.groups * math.prod(self.kernel_size)
+            fan_in = math.prod(self.weight.shape[1:])
             bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
             init.uniform_(self.bias, -bound, bound)
 
@@ -97,9 +100,24 @@ class _ConvNd(Module):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * self._axes:
             text += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * self._axes:
+            text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
-        return text if self.bias is not None else text + ", bias=False"
+        if self.bias is None:
+            text += ", bias=False"
+        return text if self.padding_mode == "zeros" else text + f", padding_mode={self.padding_mode}"
+
+    def _convolve(self, op: Any, input: Any) -> Any:
+        """Apply the convolution, after padding of another kind than zeros."""
+        padding = self.padding
+        if self.padding_mode != "zeros" and padding != "valid" and isinstance(input, Tensor) and input.ndim > self._axes:
+            if padding == "same":
+                sides = same_padding(input.shape[-self._axes :], self.kernel_size, self.stride, self.dilation)
+            else:
+                sides = [(each, each) for each in padding]
+            input, padding = pad(input, [each for side in reversed(sides) for each in side], self.padding_mode), 0
+        return op(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_ConvNd):
@@ -115,13 +133,13 @@ class Conv1d(_ConvNd):
     kernel_size, stride, dilation : int or tuple of int
         Default stride and dilation: 1.
     padding : int, tuple of int, "valid" or "same"
-        Zeros added on each side. Default: 0.
+        Values added on each side; "same" adds as many as make OL = ceil(L / S). Default: 0.
     groups : int
         Split the channels into groups that do not see each other; must divide C and F. Default: 1.
     bias : bool
         Default: True.
     padding_mode : str
-        Only "zeros" so far.
+        What the padding holds: "zeros" (the default), "reflect", "replicate" or "circular", see `nn.functional.pad`.
 
     Shapes
     ------
@@ -145,7 +163,7 @@ class Conv1d(_ConvNd):
 
     def forward(self, input):
         """Return the convolution of `input` with the layer's weight."""
-        return conv1d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._convolve(conv1d, input)
 
 
 class Conv2d(_ConvNd):
@@ -178,7 +196,7 @@ class Conv2d(_ConvNd):
 
     def forward(self, input):
         """Return the convolution of `input` with the layer's weight."""
-        return conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._convolve(conv2d, input)
 
 
 class Conv3d(_ConvNd):
@@ -208,4 +226,4 @@ class Conv3d(_ConvNd):
 
     def forward(self, input):
         """Return the convolution of `input` with the layer's weight."""
-        return conv3d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._convolve(conv3d, input)
