@@ -7,7 +7,7 @@ import numpy as np
 import minidl
 
 from .asv_base import THREADS, OpBenchmark
-from .common import CONVOLUTIONS, Conv, leaf, normal
+from .common import CONVOLUTIONS, TRANSPOSED, Conv, leaf, normal
 
 
 def conv2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray:
@@ -32,3 +32,39 @@ class Conv2d(OpBenchmark):
     def oracle(self, case):
         layer = CONVOLUTIONS[case]
         return conv2d_float64(normal(*layer.input_shape), normal(*layer.weight_shape).astype(np.float64), layer)
+
+
+def conv_transpose2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray:
+    """The definition, tap by tap: each kernel position adds its multiple of all inputs, a stride apart."""
+    height, width = layer.size
+    out = np.zeros((layer.batch, layer.filters, *(size + 2 * layer.padding for size in layer.output)))
+    for i, j in product(range(layer.kernel), repeat=2):
+        window = out[:, :, i : i + layer.stride * height : layer.stride, j : j + layer.stride * width : layer.stride]
+        window += np.einsum("ncyx,cf->nfyx", x.astype(np.float64), weight[:, :, i, j], optimize=True)
+    inside = slice(layer.padding, -layer.padding or None)
+    return out[:, :, inside, inside]
+
+
+class ConvTranspose2d(OpBenchmark):
+    params = (list(TRANSPOSED), THREADS)
+
+    def make(self, case):
+        layer = TRANSPOSED[case]
+        x, weight = leaf(minidl, normal(*layer.input_shape)), leaf(minidl, normal(*layer.weight_shape))
+        return lambda: minidl.nn.functional.conv_transpose2d(x, weight, stride=layer.stride, padding=layer.padding), (x, weight)
+
+    def oracle(self, case):
+        layer = TRANSPOSED[case]
+        return conv_transpose2d_float64(normal(*layer.input_shape), normal(*layer.weight_shape).astype(np.float64), layer)
+
+
+class Pad(OpBenchmark):
+    params = (("constant", "reflect", "replicate", "circular"), THREADS)
+
+    def make(self, case):
+        x = leaf(minidl, normal(16, 64, 56, 56))
+        return lambda: minidl.nn.functional.pad(x, (1, 1, 1, 1), case), (x,)
+
+    def oracle(self, case):
+        mode = {"replicate": "edge", "circular": "wrap"}.get(case, case)
+        return np.pad(normal(16, 64, 56, 56).astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)), mode)

@@ -69,6 +69,11 @@ CONVOLUTIONS = {
     "resnet50.stem": Conv(8, 3, (224, 224), 64, 7, stride=2, padding=3),
 }
 
+TRANSPOSED = {
+    "dcgan.up14": Conv(16, 64, (14, 14), 32, 4, stride=2, padding=1, transposed=True),
+    "unet.up28": Conv(8, 128, (28, 28), 64, 2, stride=2, transposed=True),
+}
+
 MATMULS = {  # (M, K, N)
     "square64": (64, 64, 64),
     "square256": (256, 256, 256),

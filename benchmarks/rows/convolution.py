@@ -1,7 +1,7 @@
 """Convolution, pooling and normalisation, forward and backward, and the nets made of them."""
 
 from .. import cost
-from ..common import CONVOLUTIONS, Conv, labels, leaf, normal, same_weights, training_step
+from ..common import CONVOLUTIONS, TRANSPOSED, Conv, labels, leaf, normal, same_weights, training_step
 from ..models import alexnet, alexnet_cost, resnet20, resnet20_cost
 from ..registry import Row, add, row
 
@@ -14,7 +14,7 @@ OTHER_LAYERS = (  # layer, target
     (Conv(16, 128, (28, 28), 128, 3, padding=1, groups=128), 1.5),
     (Conv(16, 1, (16000,), 32, 80, stride=4), 4.0),
     (Conv(4, 3, (8, 56, 56), 16, 3, padding=1), 2.0),
-    (Conv(16, 64, (14, 14), 32, 4, stride=2, padding=1, transposed=True), 1.3),
+    (TRANSPOSED["dcgan.up14"], 1.3),
 )
 POOLED = (16, 64, 56, 56)
 POOLED_ELEMENTS = 16 * 64 * 56 * 56
