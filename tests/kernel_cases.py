@@ -139,6 +139,42 @@ def pool_grad_cases(rng, dtype):
         yield "max_pool_grad", [values(rng, place.shape, dtype), place, poisoned(shape, dtype)], {2}
 
 
+def tables(rng, sizes, kind):
+    """Windows per axis, first, stop and divisor, and the numbers of outputs: sliding ones or windows of any sizes."""
+    columns, outputs = [], []
+    for size in sizes:
+        if kind == "any":
+            count = int(rng.integers(1, size + 3))
+            ends = np.sort(rng.integers(1, size + 1, count))
+            first = np.minimum(np.sort(rng.integers(0, size, count)), ends - 1)
+            first, stop = np.minimum.accumulate(first[::-1])[::-1], ends
+        else:
+            kernel, stride, pad = kind
+            kernel, pad = min(kernel, size), min(pad, min(kernel, size) // 2)
+            start = np.arange(0, size + pad - kernel + 1, stride) - pad
+            first, stop = np.maximum(start, 0), np.minimum(start + kernel, size)
+        columns.append(np.stack([first, stop, np.maximum(1, stop - first - 1)]))
+        outputs.append(len(first))
+    return np.concatenate(columns, axis=1).astype(INT), tuple(outputs)
+
+
+def window_cases(rng, dtype):
+    kinds = ["any", (2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0), (3, 3, 0), (5, 2, 2), (4, 1, 2)]
+    for spatial in [(40,), (200,), (9, 35), (28, 28), (10, 10), (1, 67), (4, 5, 9), (5, 4, 40)]:
+        for kind in kinds:
+            windows, out = tables(rng, spatial, kind)
+            x = values(rng, (2, 3, *spatial), dtype)
+            yield "window_mean", [x, poisoned((2, 3, *out), dtype), windows], {1}
+            yield "window_mean_grad", [values(rng, (2, 3, *out), dtype), poisoned(x.shape, dtype), windows], {1}
+    whole = np.array([[0], [3136], [3136]])
+    for planes in [(64, 8), (0, 3), (1, 1)]:
+        yield "window_mean", [values(rng, (*planes, 3136), dtype), poisoned((*planes, 1), dtype), whole], {1}
+        yield "window_mean_grad", [values(rng, (*planes, 1), dtype), poisoned((*planes, 3136), dtype), whole], {1}
+    windows, out = tables(rng, (56, 56), (2, 2, 0))
+    yield "window_mean", [values(rng, (16, 8, 56, 56), dtype), poisoned((16, 8, *out), dtype), windows], {1}
+    yield "window_mean_grad", [values(rng, (16, 8, *out), dtype), poisoned((16, 8, 56, 56), dtype), windows], {1}
+
+
 def elementwise_cases(rng, dtype):
     for size in (0, 1, 17, 1000, 50001):
         x = values(rng, size, dtype)
@@ -222,7 +258,8 @@ def batch_norm_cases(rng, dtype):
     yield "batch_norm", [x, None, None, None, None, *outputs, True, 0.1, 1e-5, False], {5, 6}
 
 
-FAMILIES = [batch_norm_cases, gemm_cases, conv_cases, pool_cases, pool_grad_cases, elementwise_cases, softmax_cases, optimiser_cases]
+FAMILIES = [gemm_cases, conv_cases, pool_cases, pool_grad_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
+FAMILIES += [optimiser_cases]
 
 
 def all_cases(rng, dtype):

@@ -42,6 +42,8 @@ __all__ = [
     "sgd_step",
     "softmax",
     "sum_channels",
+    "window_mean",
+    "window_mean_grad",
 ]
 
 _built = [level for level in ("portable", "v2", "v3", "v4") if importlib.util.find_spec(f"{__name__}._{level}")]
@@ -67,6 +69,8 @@ relu_grad = _chosen.relu_grad
 sgd_step = _chosen.sgd_step
 softmax = _chosen.softmax
 sum_channels = _chosen.sum_channels
+window_mean = _chosen.window_mean
+window_mean_grad = _chosen.window_mean_grad
 bandwidth = _compiled.bandwidth
 peak_flops = _compiled.peak_flops
 

@@ -20,6 +20,14 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct channel_shape:
         Py_ssize_t outer, channels, inner
 
+    ctypedef struct window_shape:
+        Py_ssize_t planes
+        Py_ssize_t input "in"[3]
+        Py_ssize_t output "out"[3]
+        const int64_t *first[3]
+        const int64_t *stop[3]
+        const int64_t *third[3]
+
     ctypedef struct kernel_table:
         Py_ssize_t (*gemm_scratch)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil
         void (*gemm)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
@@ -47,6 +55,9 @@ cdef extern from "kernels.h" nogil:
         void (*batch_norm_grad)(const channel_shape *shape, const void *grad, const void *x, const void *weight, const void *bias,
                                 const double *stats, int training, int relu, void *grad_x, void *grad_weight, void *grad_bias,
                                 void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*window_mean_scratch)(const window_shape *shape, int n_threads) noexcept nogil
+        void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads) noexcept nogil
+        void (*window_mean_grad)(const window_shape *shape, const void *grad, void *grad_x, void *scratch, int n_threads) noexcept nogil
         void (*relu)(Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, void *grad_x, int n_threads) noexcept nogil
         void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil

@@ -9,6 +9,33 @@ from .module import Module
 __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
 
 
+def _check_numbers(layer: Module, name: str, value, axes: int, least: int, as_tuple: bool = False):
+    """Return an option that is an integer or one per spatial dimension, each at least `least`, or raise ArgumentError."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    whole = all(hasattr(v, "__index__") and not isinstance(v, bool) for v in values)
+    if len(values) not in (1, axes) or not whole or min(values) < least:
+        raise ArgumentError(
+            f"{type(layer).__name__}: {name} must be an integer or {axes} of them, >= {least}, got {value!r}"
+        )
+    return tuple(values) if as_tuple else value
+
+
+class _AdaptivePoolNd(Module):
+    """What adaptive layers share: the sizes of their output."""
+
+    _axes: int
+
+    def __init__(self, output_size: int | tuple[int | None, ...] | None):
+        super().__init__()
+        given = output_size if isinstance(output_size, (tuple, list)) else (output_size,)
+        _check_numbers(self, "output_size", tuple(1 if v is None else v for v in given), self._axes, 1)
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"output_size={self.output_size}"
+
+
 class _MaxPoolNd(Module):
     """What the layers share: their options, checked when the layer is made."""
 
@@ -31,18 +58,7 @@ class _MaxPoolNd(Module):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
         for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
-            self._check(name, least)
-
-    def _check(self, name: str, least: int) -> None:
-        """Refuse an option that is neither an integer nor one per spatial dimension, each at least `least`."""
-        value = getattr(self, name)
-        values = value if isinstance(value, (tuple, list)) else (value,)
-        whole = all(hasattr(v, "__index__") and not isinstance(v, bool) for v in values)
-        if len(values) not in (1, self._axes) or not whole or min(values) < least:
-            layer = type(self).__name__
-            raise ArgumentError(
-                f"{layer}: {name} must be an integer or {self._axes} of them, >= {least}, got {value!r}"
-            )
+            _check_numbers(self, name, getattr(self, name), self._axes, least)
 
     def extra_repr(self) -> str:
         """The options."""

@@ -1,6 +1,7 @@
 """Differentiable functions, one family a file, forward and backward side by side."""
 
 from .arithmetic import *
+from .avg_pool import *
 from .broadcast import *
 from .compare import *
 from .conv import *

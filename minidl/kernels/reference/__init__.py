@@ -10,6 +10,7 @@ from .normalisation import batch_norm, batch_norm_grad
 from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
 from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
+from .windows import window_mean, window_mean_grad
 
 __all__ = [
     "adam_step",
@@ -29,4 +30,6 @@ __all__ = [
     "sgd_step",
     "softmax",
     "sum_channels",
+    "window_mean",
+    "window_mean_grad",
 ]

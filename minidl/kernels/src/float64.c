@@ -5,6 +5,7 @@
 
 #include "conv_ways.h"
 #include "gemm.h"
+#include "mean.h"
 #include "norm_batch.h"
 #include "pool.h"
 #include "simple.h"

@@ -24,6 +24,13 @@ typedef struct {
     ptrdiff_t outer, channels, inner;
 } channel_shape;
 
+/* Windows of any sizes: along each axis output o sees the inputs first[o] .. stop[o], `third[o]` being what its size counts as in
+ * the divisor of a mean, or the step between inputs under a maximum. Neither first nor stop ever decreases. */
+typedef struct {
+    ptrdiff_t planes, in[3], out[3];
+    const int64_t *first[3], *stop[3], *third[3];
+} window_shape;
+
 typedef struct {
     /* C[i] = A[i] B[i] (+ bias per column), i < batch */
     ptrdiff_t (*gemm_scratch)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int n_threads);
@@ -50,6 +57,10 @@ typedef struct {
     void (*batch_norm_grad)(const channel_shape *shape, const void *grad, const void *x, const void *weight, const void *bias,
                             const double *stats, int training, int relu, void *grad_x, void *grad_weight, void *grad_bias, void *scratch,
                             int n_threads);
+
+    ptrdiff_t (*window_mean_scratch)(const window_shape *shape, int n_threads);
+    void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads);
+    void (*window_mean_grad)(const window_shape *shape, const void *grad, void *grad_x, void *scratch, int n_threads);
 
     void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);

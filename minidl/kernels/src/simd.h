@@ -83,6 +83,43 @@ INLINE vec evens(vec a, vec b) {
 #endif
 }
 
+/* The other values of two such vectors; and the two vectors whose evens and odds are a and b. */
+INLINE vec odds(vec a, vec b) {
+#if VB / (REAL_BITS / 8) == 16
+    return SHUFFLE(VB, a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif VB / (REAL_BITS / 8) == 8
+    return SHUFFLE(VB, a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#elif VB / (REAL_BITS / 8) == 4
+    return SHUFFLE(VB, a, b, 1, 3, 5, 7);
+#else
+    return SHUFFLE(VB, a, b, 1, 3);
+#endif
+}
+
+INLINE vec zip_first(vec a, vec b) {
+#if VB / (REAL_BITS / 8) == 16
+    return SHUFFLE(VB, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif VB / (REAL_BITS / 8) == 8
+    return SHUFFLE(VB, a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#elif VB / (REAL_BITS / 8) == 4
+    return SHUFFLE(VB, a, b, 0, 4, 1, 5);
+#else
+    return SHUFFLE(VB, a, b, 0, 2);
+#endif
+}
+
+INLINE vec zip_second(vec a, vec b) {
+#if VB / (REAL_BITS / 8) == 16
+    return SHUFFLE(VB, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif VB / (REAL_BITS / 8) == 8
+    return SHUFFLE(VB, a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#elif VB / (REAL_BITS / 8) == 4
+    return SHUFFLE(VB, a, b, 2, 6, 3, 7);
+#else
+    return SHUFFLE(VB, a, b, 1, 3);
+#endif
+}
+
 INLINE isize min_size(isize a, isize b) { return a < b ? a : b; }
 INLINE isize max_size(isize a, isize b) { return a > b ? a : b; }
 INLINE isize ceil_div(isize a, isize b) { return (a + b - 1) / b; }
