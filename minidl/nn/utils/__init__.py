@@ -1,5 +1,6 @@
-"""Helpers for the parameters of a model: clipping gradients, and parameters as one vector."""
+"""Helpers for models: clipping gradients, parameters as one vector, and sequences of different lengths in `rnn`."""
 
+from . import rnn
 from .clip_grad import clip_grad_norm_, clip_grad_value_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
 
@@ -8,5 +9,6 @@ __all__ = [
     "clip_grad_value_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]
