@@ -47,7 +47,7 @@ class Function:
 
     __slots__ = ("__weakref__", "_edges", "_ids", "_outputs", "_tick", "needs_input_grad", "saved_tensors")
     arrays = False
-    once_differentiable = False  # True, or a hint at the alternative, where no graph of the gradient can be made
+    once_differentiable: bool | str = False  # True, or a hint at the alternative, where no graph of the gradient can be made
 
     def __init_subclass__(cls, arrays=None, **options):
         super().__init_subclass__(**options)

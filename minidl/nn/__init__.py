@@ -65,6 +65,10 @@ from .piecewise import (
     Threshold,
 )
 from .pool import MaxPool1d, MaxPool2d, MaxPool3d
+from .rnn import GRU, LSTM, RNN
+from .rnn_base import RNNBase
+from .rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
+from .rnn_trace import RecurrentTrace
 from .smooth import CELU, ELU, GELU, GLU, SELU, LogSigmoid, Mish, SiLU, Softplus, Softsign, Tanhshrink
 from .state import StateDictError
 
@@ -73,6 +77,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -106,6 +113,7 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "GRUCell",
     "GroupPool",
     "Hardshrink",
     "Hardsigmoid",
@@ -117,6 +125,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -139,9 +148,13 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",
+    "RecurrentTrace",
     "ReflectionPad1d",
     "ReflectionPad2d",
     "ReflectionPad3d",

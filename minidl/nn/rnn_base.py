@@ -1,0 +1,213 @@
+"""What the recurrent layers share: parameters, the loop over layers, the forms in which a batch comes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..creation import empty
+from ..errors import ArgumentError, DTypeError, ShapeError, word
+from ..ops import cat
+from ..ops.recurrent import N_GATES, Recurrent, dense_steps, packed_steps
+from ..random import rand
+from ..tensor import Tensor
+from . import init
+from .module import Module
+from .parameter import Parameter
+from .rnn_checks import check_options, checked_states, expect_one_dtype, is_tensor
+from .rnn_trace import RecurrentTrace
+from .utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+__all__ = ["RNNBase"]
+
+PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
+
+
+class RNNBase(Module):
+    """What RNN, LSTM and GRU share: parameters, the loop over layers, the forms in which a batch comes.
+
+    The arguments are those of `LSTM`; `cell` names the equations ("rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before").
+    """
+
+    _update_sign = 1.0
+
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+        recurrent_dropout: float = 0.0,
+        peepholes: bool = False,
+    ):
+        super().__init__()
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+        flags = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "peepholes": peepholes}
+        check_options(self._get_name(), sizes, flags, {"dropout": dropout, "recurrent_dropout": recurrent_dropout}, proj_size)
+        self.cell = cell
+        self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
+        self.bias, self.batch_first, self.bidirectional, self.peepholes = bias, batch_first, bidirectional, peepholes
+        self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
+        for layer in range(num_layers):
+            for direction in range(self._directions):
+                self._add_parameters(layer, direction, {"device": device, "dtype": dtype})
+        self.reset_parameters()
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    @property
+    def _width(self) -> int:
+        """Size of a state: hidden_size, or proj_size where there is a projection."""
+        return self.proj_size or self.hidden_size
+
+    def _add_parameters(self, layer: int, direction: int, options: dict) -> None:
+        sums = N_GATES[self.cell] * self.hidden_size
+        inputs = self._width * self._directions if layer else self.input_size
+        shapes = [(sums, inputs), (sums, self._width), (sums,), (sums,), (self.proj_size, self.hidden_size), (3, self.hidden_size)]
+        wanted = [True, True, self.bias, self.bias, self.proj_size > 0, self.peepholes]
+        for name, shape, want in zip(PARAMETERS, shapes, wanted, strict=True):
+            if want:
+                self.register_parameter(parameter_name(name, layer, direction), Parameter(empty(*shape, **options)))
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, uniform in +-1/sqrt(hidden_size)."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    @property
+    def all_weights(self) -> list:
+        """The parameters of each layer and direction, as lists."""
+        return [[each for each in weights if each is not None] for layer in range(self.num_layers) for weights in self._weights(layer)]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing; it is here for code written for GPUs."""
+
+    def _weights(self, layer: int) -> list[tuple]:
+        """For each direction of a layer its parameters in the order of PARAMETERS, None for those it lacks."""
+        own = self.__dict__
+        return [tuple(own.get(parameter_name(name, layer, d)) for name in PARAMETERS) for d in range(self._directions)]
+
+    def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, trace: RecurrentTrace | None = None) -> tuple:
+        """Run the layers over a batch of sequences.
+
+        Parameters
+        ----------
+        input : Tensor or PackedSequence
+            (T, N, D), (N, T, D) if `batch_first`, (T, D) for a single sequence, or packed.
+        hx : Tensor, or (h_0, c_0) for the LSTM
+            First states (layers * directions, N, H), without N for a single sequence. Default: zeros.
+        lengths : list or tensor of N integers
+            Steps of each sequence of a padded input, in any order. Nothing is computed for the padding, and the output is zero there.
+        trace : RecurrentTrace
+            Gets the gates and states of every step, and after the backward pass the norm of the gradient at each.
+
+        Returns
+        -------
+        (output, states) : output (T, N, directions * H) in the form of the input; states as `hx`, each after its sequence's last step.
+
+        Raises
+        ------
+        ShapeError, DTypeError, ArgumentError
+            For sizes, states, dtypes and lengths that do not fit.
+        """
+        op = self._get_name()
+        if lengths is not None:
+            return self._padded(op, input, hx, lengths, trace)
+        if isinstance(input, PackedSequence):
+            return self._packed(op, input, hx, trace)
+        if not is_tensor(input):
+            raise DTypeError(word(op, "input must be a tensor or a PackedSequence", input=type(input).__name__))
+        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
+            rule = f"input must be (T, N, {self.input_size}), (N, T, {self.input_size}) with batch_first, or (T, {self.input_size})"
+            raise ShapeError(word(op, rule, input=tuple(input.shape)))
+        single = input.ndim == 2
+        if single:
+            input = input.unsqueeze(1)  # (T, 1, D)
+        batch_first = self.batch_first and not single
+        steps, batch = (input.shape[1], input.shape[0]) if batch_first else (input.shape[0], input.shape[1])
+        if steps == 0:
+            raise ShapeError(word(op, "a sequence must have at least one step", input=tuple(input.shape)))
+        states = checked_states(op, self, hx, batch, single)
+        out, last = self._run(op, input, states, dense_steps(steps, batch, batch_first), trace)
+        if single:
+            out, last = out.squeeze(1), [each.squeeze(1) for each in last]
+        return out, self._as_given(last)
+
+    def _as_given(self, states):
+        return tuple(states) if self.cell == "lstm" else states[0]
+
+    def _padded(self, op, input, hx, lengths, trace):
+        """Pack, run, pad again."""
+        if not is_tensor(input) or input.ndim != 3:
+            raise ShapeError(word(op, "lengths= needs a padded batch (T, N, D) or (N, T, D)", input=getattr(input, "shape", input)))
+        packed = pack_padded_sequence(input, lengths, self.batch_first, enforce_sorted=False)
+        out, states = self._packed(op, packed, hx, trace)
+        steps = input.shape[1] if self.batch_first else input.shape[0]
+        return pad_packed_sequence(out, self.batch_first, total_length=steps)[0], states
+
+    def _packed(self, op, input, hx, trace):
+        sizes = input.batch_sizes._array
+        if input.data.ndim != 2 or input.data.shape[1] != self.input_size:
+            raise ShapeError(word(op, f"packed input must be (rows, {self.input_size})", data=tuple(input.data.shape)))
+        falling = sizes.dtype == np.int64 and sizes.size and sizes[-1] > 0 and not (np.diff(sizes) > 0).any()
+        if not falling or sizes.sum() != input.data.shape[0]:
+            rule = "batch_sizes must be int64, at least 1, never rise, and sum to the packed rows"
+            raise ArgumentError(word(op, rule, batch_sizes=tuple(sizes.tolist()), rows=input.data.shape[0]))
+        states = checked_states(op, self, hx, int(sizes[0]), False)
+        if states is not None and input.sorted_indices is not None:
+            states = [each.index_select(1, input.sorted_indices) for each in states]
+        out, last = self._run(op, input.data, states, packed_steps(sizes), trace)
+        if input.unsorted_indices is not None:
+            last = [each.index_select(1, input.unsorted_indices) for each in last]
+        return input._replace(data=out), self._as_given(last)
+
+    def _run(self, op, x, states, steps, trace):
+        """Every layer over the rows of x; returns the output and the list of last states."""
+        expect_one_dtype(op, x, states, self.weight_ih_l0)
+        shape, last = (self._directions, steps.batch, self._width), []
+        cells = (self._directions, steps.batch, self.hidden_size)
+        for layer in range(self.num_layers):
+            h0, c0 = np.zeros(shape, x._array.dtype), np.zeros(cells, x._array.dtype) if self.cell == "lstm" else None
+            if states is not None:
+                own = slice(layer * self._directions, (layer + 1) * self._directions)
+                h0, *rest = [each[own] for each in states] if self.num_layers > 1 else states
+                c0 = rest[0] if rest else None
+            if layer and self.dropout and self.training:
+                x = x * kept(x.shape, self.dropout, x.dtype)
+            mask = kept(shape, self.recurrent_dropout, x.dtype)._array if self.recurrent_dropout and self.training else None
+            watch = None if trace is None else trace.layer(self.cell, layer)
+            weights = [each for direction in self._weights(layer) for each in direction]
+            x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, steps, mask, watch, *weights)
+            last.append(own_last)
+        if self.num_layers == 1:
+            return x, last[0]
+        return x, [cat(list(each)) for each in zip(*last, strict=True)]
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that differ from their defaults."""
+        text = f"{self.input_size}, {self.hidden_size}"
+        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        usual.update(recurrent_dropout=0, peepholes=False)
+        return text + "".join(f", {name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value)
+
+
+def parameter_name(name: str, layer: int, direction: int) -> str:
+    """PyTorch's name of a parameter of a layer: weight_ih_l0, weight_ih_l0_reverse, ..."""
+    return f"{name}_l{layer}{'_reverse' if direction else ''}"
+
+
+def kept(shape, p: float, dtype) -> Tensor:
+    """A mask of zeros, each with probability p, and of 1 / (1 - p)."""
+    return (rand(*shape) >= p).to(dtype) * (1 / (1 - p) if p < 1 else 0.0)

@@ -1,0 +1,209 @@
+"""Recurrent cells: one step of an RNN, LSTM or GRU, for loops in Python."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..creation import empty
+from ..errors import ArgumentError, DTypeError, ShapeError, word
+from ..ops.arrays import expect_floats, has_kernel
+from ..ops.recurrent import N_GATES
+from ..ops.recurrent_cell import RecurrentCell
+from ..tensor import Tensor, wrap
+from . import init
+from .module import Module
+from .parameter import Parameter
+from .rnn_checks import check_options, is_tensor
+
+__all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
+
+
+class RNNCellBase(Module):
+    """What the cells share: parameters and the step. `cell` names the equations ("rnn_tanh", "rnn_relu", "lstm", "gru")."""
+
+    _update_sign = 1.0
+
+    def __init__(self, cell: str, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None):
+        super().__init__()
+        check_options(self._get_name(), {"input_size": input_size, "hidden_size": hidden_size}, {"bias": bias}, {}, 0)
+        self.cell, self.input_size, self.hidden_size, self.bias = cell, input_size, hidden_size, bias
+        sums = N_GATES[cell] * hidden_size
+        for name, shape in (("weight_ih", (sums, input_size)), ("weight_hh", (sums, hidden_size))):
+            self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)))
+        for name in ("bias_ih", "bias_hh"):
+            self.register_parameter(name, Parameter(empty(sums, device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, uniform in +-1/sqrt(hidden_size)."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that differ from their defaults."""
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+    def _step(self, input: Any, h: Any, c: Any = None) -> Any:
+        """One step from matrices or vectors; `h` is None where the state is zero."""
+        op = self._get_name()
+        if not is_tensor(input) or input.ndim not in (1, 2) or input.shape[-1] != self.input_size:
+            got = tuple(input.shape) if is_tensor(input) else type(input).__name__
+            raise ShapeError(word(op, f"input must be (N, {self.input_size}) or ({self.input_size},)", input=got))
+        single = input.ndim == 1
+        shape = (self.hidden_size,) if single else (input.shape[0], self.hidden_size)
+        names = ("h", "c") if self.cell == "lstm" else ("h",)
+        if h is None:
+            h = wrap(np.zeros(shape, input._array.dtype))
+            c = wrap(np.zeros(shape, input._array.dtype)) if self.cell == "lstm" else None
+        for name, state in zip(names, (h, c), strict=False):
+            if not is_tensor(state):
+                raise DTypeError(word(op, f"{name} must be a tensor", **{name: type(state).__name__}))
+            if state._array.shape != shape:
+                raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(state.shape)}))
+        dtype = input._array.dtype
+        used = [each._array for each in (h, c, self.weight_ih) if each is not None]
+        if not has_kernel(input._array) or any(each.dtype != dtype for each in used):
+            expect_floats(op, input=input, h=h, c=c, parameters=self.weight_ih)
+        if single:
+            input, h, c = input.unsqueeze(0), h.unsqueeze(0), None if c is None else c.unsqueeze(0)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
+        if not single:
+            return out
+        return tuple(each.squeeze(0) for each in out) if isinstance(out, tuple) else out.squeeze(0)
+
+
+class RNNCell(RNNCellBase):
+    """One step of an Elman network, h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or with ReLU in place of tanh.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        D and U, the sizes of input and state.
+    bias : bool
+        Learn b_ih and b_hh. Default: True.
+    nonlinearity : str
+        "tanh" or "relu". Default: "tanh".
+    device, dtype
+        Place ("cpu") and floating-point type of the parameters.
+
+    Shapes
+    ------
+    input (N, D) or (D,), hx (N, U) or (U,), zeros if left out; returns h' as hx. weight_ih (U, D), weight_hh (U, U), bias_ih, bias_hh
+    (U,), all uniform in +-1/sqrt(U) at the start.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ArgumentError
+        For sizes, dtypes and options that do not fit.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> cell, h = nn.RNNCell(3, 5), None
+    >>> for x in minidl.ones(7, 4, 3):
+    ...     h = cell(x, h)
+    >>> h.shape
+    minidl.Size([4, 5])
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
+    ):
+        if nonlinearity not in ("tanh", "relu"):
+            raise ArgumentError(word("RNNCell", "nonlinearity must be tanh or relu", nonlinearity=nonlinearity))
+        super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, bias, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Any, hx: Any = None) -> Tensor:
+        """Return the new state."""
+        return self._step(input, hx)
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that differ from their defaults."""
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
+
+
+class LSTMCell(RNNCellBase):
+    """One step of an LSTM; equations and order of the gates as of `LSTM`.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias, device, dtype
+        As of `RNNCell`.
+
+    Shapes
+    ------
+    input (N, D) or (D,), hx = (h, c), each (N, U) or (U,), zeros if left out; returns (h', c'). weight_ih (4 U, D) in the order
+    i, f, g, o; weight_hh (4 U, U); bias_ih, bias_hh (4 U,).
+
+    Raises
+    ------
+    ShapeError, DTypeError, ArgumentError
+        For sizes, dtypes and options that do not fit.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> h, c = nn.LSTMCell(3, 5)(minidl.ones(4, 3))
+    >>> h.shape, c.shape
+    (minidl.Size([4, 5]), minidl.Size([4, 5]))
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None):
+        super().__init__("lstm", input_size, hidden_size, bias, device, dtype)
+
+    def forward(self, input: Any, hx: Any = None) -> tuple:
+        """Return (new state, new cell)."""
+        if hx is None:
+            return self._step(input, None)
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            raise DTypeError(word("LSTMCell", "hx must be a pair (h, c)", hx=type(hx).__name__))
+        return self._step(input, *hx)
+
+
+class GRUCell(RNNCellBase):
+    """One step of a GRU; equations and order of the gates as of `GRU`, the reset gate after the matrix product.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias, device, dtype
+        As of `RNNCell`.
+    update_gate : str
+        "keep" or "write", as of `GRU`. Default: "keep".
+
+    Shapes
+    ------
+    input (N, D) or (D,), hx (N, U) or (U,), zeros if left out; returns h' as hx. weight_ih (3 U, D) in the order r, z, n;
+    weight_hh (3 U, U); bias_ih, bias_hh (3 U,).
+
+    Raises
+    ------
+    ShapeError, DTypeError, ArgumentError
+        For sizes, dtypes and options that do not fit.
+
+    Examples
+    --------
+    >>> import minidl
+    >>> from minidl import nn
+    >>> nn.GRUCell(3, 5)(minidl.ones(4, 3), minidl.zeros(4, 5)).shape
+    minidl.Size([4, 5])
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, update_gate: str = "keep"
+    ):
+        if update_gate not in ("keep", "write"):
+            raise ArgumentError(word("GRUCell", "update_gate must be keep or write", update_gate=update_gate))
+        super().__init__("gru", input_size, hidden_size, bias, device, dtype)
+        self._update_sign = 1.0 if update_gate == "keep" else -1.0
+
+    def forward(self, input: Any, hx: Any = None) -> Tensor:
+        """Return the new state."""
+        return self._step(input, hx)

@@ -1,0 +1,67 @@
+"""What recurrent layers refuse: options out of range, states of wrong shapes, mixed dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ArgumentError, DTypeError, ShapeError, word
+from ..ops.arrays import has_kernel
+from ..tensor import Tensor
+
+__all__ = ["check_options", "checked_states", "expect_one_dtype", "is_tensor"]
+
+
+def is_tensor(value: Any) -> bool:
+    """Say whether a value is a tensor."""
+    return isinstance(value, Tensor)
+
+
+def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: int) -> None:
+    """Raise unless sizes are integers of at least 1, flags bools, shares of dropout from 0 to 1, and the projection fits."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise DTypeError(word(op, f"{name} must be an integer", **{name: repr(size)}))
+        if size < 1:
+            raise ArgumentError(word(op, f"{name} must be at least 1", **{name: size}))
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
+    for name, share in shares.items():
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise ArgumentError(word(op, f"{name} must be a number from 0 to 1", **{name: repr(share)}))
+    hidden = sizes["hidden_size"]
+    if isinstance(proj_size, bool) or not isinstance(proj_size, int) or not 0 <= proj_size < hidden:
+        rule = "proj_size must be 0 (none) or smaller than hidden_size"
+        raise ArgumentError(word(op, rule, proj_size=repr(proj_size), hidden_size=hidden))
+
+
+def checked_states(op: str, layer: Any, hx: Any, batch: int, single: bool) -> list | None:
+    """The first states as a list of (layers * directions, N, size), None where none are given; or the worded error."""
+    if hx is None:
+        return None
+    names = {"h_0": layer._width}
+    if layer.cell == "lstm":
+        if not isinstance(hx, (tuple, list)) or len(hx) != 2:
+            raise DTypeError(word(op, "hx must be a pair (h_0, c_0)", hx=type(hx).__name__))
+        names["c_0"] = layer.hidden_size
+        given = list(hx)
+    else:
+        given = [hx]
+    count = layer.num_layers * layer._directions
+    for state, (name, size) in zip(given, names.items(), strict=True):
+        if not isinstance(state, Tensor):
+            raise DTypeError(word(op, f"{name} must be a tensor", **{name: type(state).__name__}))
+        shape = (count, size) if single else (count, batch, size)
+        if tuple(state.shape) != shape:
+            raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(state.shape)}))
+    return [state.unsqueeze(1) for state in given] if single else given
+
+
+def expect_one_dtype(op: str, x: Tensor, states: list | None, weight: Tensor) -> None:
+    """Raise unless input, states and parameters are all of float32 or all of float64."""
+    dtypes = {x.dtype, weight.dtype, *(state.dtype for state in states or ())}
+    if len(dtypes) != 1 or not has_kernel(x._array):
+        got = {"input": x.dtype, "parameters": weight.dtype}
+        if states is not None:
+            got["states"] = tuple(str(state.dtype) for state in states)
+        raise DTypeError(word(op, "input, states and parameters must be of one dtype, float32 or float64", **got))

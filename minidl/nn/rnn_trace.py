@@ -1,0 +1,77 @@
+"""What goes on inside a recurrent layer, step by step: gates, states, and how far gradients reach back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor, wrap
+
+__all__ = ["RecurrentTrace"]
+
+GATES = {"lstm": "ifgo", "gru": "rzn", "gru_before": "rzn", "rnn_tanh": "h", "rnn_relu": "h"}
+
+
+class LayerTrace:
+    """The trace of one run of one layer.
+
+    gates:      name ("i", "f", "g", "o"; "r", "z", "n"; "h") -> activations (directions, T, N, U); "z" is the share of the old state
+    states:     h after each step, (directions, T, N, H)
+    cells:      c after each step, (directions, T, N, U), or None
+    grad_norms: after the backward pass, the Euclidean norm of d loss / d h_t over batch and units, (directions, T); else None
+
+    Steps that a sequence does not have hold zeros. Packed sequences stand in their packed order, the longest first.
+    """
+
+    def __init__(self, cell: str, layer: int):
+        self.cell, self.layer = cell, layer
+        self.gates: dict[str, Tensor] = {}
+        self.states: Tensor | None = None
+        self.cells: Tensor | None = None
+        self.grad_norms: Tensor | None = None
+
+    def ran(self, cell: str, steps: Any, gates: list, outs: list, cells: list | None) -> None:
+        """Take copies of what a forward pass made, given as rows."""
+        names = GATES[cell]
+        every = by_step(steps, gates)
+        units = every.shape[-1] // len(names)
+        self.gates = {name: wrap(every[..., i * units : (i + 1) * units].copy()) for i, name in enumerate(names)}
+        self.states = wrap(by_step(steps, outs))
+        self.cells = None if cells is None else wrap(by_step(steps, cells))
+
+    def ran_back(self, steps: Any, grads: list) -> None:
+        """Take the norms of the gradients with respect to the states, given as rows."""
+        every = by_step(steps, grads)
+        self.grad_norms = wrap(np.sqrt(np.square(every).sum(axis=(2, 3))))  # (directions, T)
+
+
+class RecurrentTrace(list):
+    """The traces of a module's layers, first to last: hand it to a layer as `trace=`, read it after the run.
+
+    The norms of the gradient at each step are the picture of vanishing and exploding gradients (Bengio, Simard & Frasconi 1994).
+    Runs add to it; `clear()` empties it. Entries: `LayerTrace`.
+
+    >>> import minidl
+    >>> from minidl import nn
+    >>> trace = nn.RecurrentTrace()
+    >>> output, _ = nn.LSTM(3, 5)(minidl.ones(7, 4, 3), trace=trace)
+    >>> output[-1].sum().backward()
+    >>> trace[0].gates["f"].shape, trace[0].grad_norms.shape
+    (minidl.Size([1, 7, 4, 5]), minidl.Size([1, 7]))
+    """
+
+    def layer(self, cell: str, layer: int) -> LayerTrace:
+        """Add the trace of a layer that is about to run."""
+        self.append(LayerTrace(cell, layer))
+        return self[-1]
+
+
+def by_step(steps: Any, per_direction: list) -> np.ndarray:
+    """Rows of each direction as (directions, T, N, size), zeros where a sequence has no step."""
+    first = per_direction[0]
+    result = np.zeros((len(per_direction), len(steps.sizes), steps.batch, first.shape[1]), first.dtype)
+    for to, rows in zip(result, per_direction, strict=True):
+        for t, (start, count) in enumerate(zip(steps.starts, steps.sizes, strict=True)):
+            to[t, :count] = rows[start : start + count * steps.row_step : steps.row_step]
+    return result

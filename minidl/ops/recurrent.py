@@ -1,0 +1,261 @@
+"""Recurrent layers over whole sequences: one node of the tape per layer, all its directions and steps inside.
+
+Letters: steps T, batch N, features D, hidden units U, state width H (U, or P with a projection), gates G.
+
+    x (T, N, D) -> matrix (rows, D) -> input product (rows, G U), one GEMM -> all steps by the kernel -> out (T, N, H per direction)
+
+A row is one step of one sequence; `Steps` says which row belongs to which step, for dense and packed batches alike. The
+kernels see nothing else of the layout. Equations: `minidl/kernels/reference/recurrent.py`.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .. import kernels
+from ..kernels.reference import recurrent as reference
+from ..tape import Function
+from .arrays import ascontiguous, empty, n_threads
+from .channels import channel_sum
+
+__all__ = []
+
+N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
+PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peephole, None for those that it lacks
+
+
+class Steps:
+    """Where the steps of a batch lie: step t of sequence n is row starts[t] + n row_step, for n < sizes[t]."""
+
+    __slots__ = ("batch", "dense", "n_rows", "row_step", "sizes", "starts")
+
+    def __init__(self, sizes, starts, row_step, dense):
+        self.sizes, self.starts, self.row_step = sizes, starts, row_step
+        self.batch = int(sizes[0]) if len(sizes) else 0
+        self.n_rows = int(sizes.sum())
+        self.dense = dense  # "time" or "batch", the axis that comes first, or None for packed rows
+
+    def before(self, values, first, backwards):
+        """The value one step earlier in the order of the run, for each row: from `values` (rows, H) or, at a start, `first` (N, H)."""
+        result = empty(values.shape, values.dtype)
+        if self.dense is None:
+            result[:] = values[self.rows_before(backwards)]
+            starting = np.concatenate([self.started(t, backwards) for t in range(len(self.sizes))])
+            result[starting[:, 0]] = first[starting[:, 1]]
+            return result
+        n_steps = len(self.sizes)
+        shape = (n_steps, self.batch, values.shape[1]) if self.dense == "time" else (self.batch, n_steps, values.shape[1])
+        old, new = values.reshape(shape), result.reshape(shape)
+        if self.dense == "batch":
+            old, new = old.swapaxes(0, 1), new.swapaxes(0, 1)
+        if backwards:
+            old, new = old[::-1], new[::-1]
+        new[1:], new[0] = old[:-1], first
+        return result
+
+    def rows_before(self, backwards):
+        """The row one step earlier, for each row; any row for those that start."""
+        rows = np.arange(self.n_rows)
+        own = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        earlier = np.clip(own + 1 if backwards else own - 1, 0, len(self.sizes) - 1)
+        return np.minimum(rows - self.starts[own] + self.starts[earlier], self.n_rows - 1)
+
+    def started(self, t, backwards):
+        """(row, sequence) of the sequences whose run begins at step t."""
+        last = len(self.sizes) - 1
+        running = (0 if t == last else self.sizes[t + 1]) if backwards else (0 if t == 0 else self.sizes[t])
+        sequences = np.arange(running, self.sizes[t])
+        return np.stack([self.starts[t] + sequences, sequences], axis=1)
+
+
+@lru_cache(maxsize=64)
+def dense_steps(steps, batch, batch_first):
+    """The `Steps` of a batch in which all sequences have the same length."""
+    sizes = np.full(steps, batch, np.int64)
+    if batch_first:
+        return Steps(sizes, np.arange(steps, dtype=np.int64), steps, "batch")
+    return Steps(sizes, np.arange(steps, dtype=np.int64) * batch, 1, "time")
+
+
+def packed_steps(batch_sizes):
+    """The `Steps` of packed rows, from the number of running sequences per step (an int64 array)."""
+    ends = np.cumsum(batch_sizes)
+    return Steps(ascontiguous(batch_sizes), ends - batch_sizes, 1, None)
+
+
+class Recurrent(Function, arrays=True):
+    """x, h0 (directions, N, H), c0 or None, mask or None, 6 weights per direction -> (out, h_n) or, for the LSTM, (out, h_n, c_n)."""
+
+    __slots__ = ("cell", "steps", "trace", "update_sign")
+    once_differentiable = "loops over nn.RNNCell, nn.LSTMCell or nn.GRUCell can be differentiated twice, whole sequences once"
+
+    def forward(ctx, x, h0, c0, cell, update_sign, steps, mask, trace, *weights):
+        ctx.cell, ctx.update_sign, ctx.steps, ctx.trace = cell, update_sign, steps, trace
+        directions = [weights[i : i + PER_DIRECTION] for i in range(0, len(weights), PER_DIRECTION)]
+        width, units = directions[0][1].shape[1], directions[0][1].shape[0] // N_GATES[cell]
+        rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
+        out = empty((*x.shape[:-1], width * len(directions)), x.dtype)
+        outs = columns(out.reshape(steps.n_rows, out.shape[-1]), len(directions))
+        h0, c0 = ascontiguous(h0), None if c0 is None else ascontiguous(c0)
+        gates = outs if cell.startswith("rnn") else [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
+        hidden_biases = input_products(cell, rows, directions, gates)
+        arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
+        h_n, c_n = empty(h0.shape, x.dtype), None if c0 is None else empty(c0.shape, x.dtype)
+        w_hh, w_hr, peephole = (given(directions, which) for which in (1, 4, 5))
+        reference.recurrent(
+            cell, update_sign, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
+            *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
+        )  # fmt: skip
+        if any(ctx.needs_input_grad):
+            kept = rows, gates, w_hh, w_hr, peephole, *arrays, directions
+            ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
+        if trace is not None:
+            trace.ran(cell, steps, gates, outs, arrays[0] if cell == "lstm" else None)
+        return (out, h_n) if c0 is None else (out, h_n, c_n)
+
+    def backward(ctx, grad_out, grad_h_n, grad_c_n=None):
+        x, h0, c0, mask, out, *_, kept = ctx.saved_tensors
+        rows, gates, w_hh, w_hr, peephole, cells, extra, directions = kept
+        cell, steps, count = ctx.cell, ctx.steps, len(directions)
+        units, width = w_hh[0].shape[0] // N_GATES[cell], w_hh[0].shape[1]
+        outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
+        grad_outs = columns(ascontiguous(grad_out).reshape(steps.n_rows, out.shape[-1]), count)
+        n_sums = N_GATES[cell] + (cell == "gru")
+        grad_gates = [empty((steps.n_rows, n_sums * units), out.dtype) for _ in directions]
+        whole = ctx.trace is not None or w_hr is not None
+        grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
+        grad_h0, grad_c0 = empty(h0.shape, out.dtype), None if c0 is None else empty(c0.shape, out.dtype)
+        reference.recurrent_grad(
+            cell, ctx.update_sign, gates, w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs, cells, extra, grad_outs,
+            listed(ascontiguous(grad_h_n)), None if c0 is None else listed(ascontiguous(grad_c_n)), grad_gates, grad_h, listed(grad_h0),
+            listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
+        )  # fmt: skip
+        if ctx.trace is not None:
+            ctx.trace.ran_back(steps, grad_h)
+        found = []
+        for d, weights in enumerate(directions):
+            before = {"h": (outs[d], h0[d]), "c": (cells and cells[d], None if c0 is None else c0[d])}
+            needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
+            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, None if mask is None else mask[d], units)
+            found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d], weights)
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x = input_grad(cell, grad_gates, directions, units, rows).reshape(x.shape)
+        return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
+
+
+def columns(matrix, count):
+    """The columns of each direction, as views."""
+    width = matrix.shape[1] // count
+    return [matrix[:, d * width : (d + 1) * width] for d in range(count)]
+
+
+def listed(stack):
+    """One array per direction."""
+    return None if stack is None else list(stack)
+
+
+def given(directions, which):
+    """One kind of weight of all directions, as kernels take it; None where the layer has none."""
+    return None if directions[0][which] is None else [ascontiguous(weights[which]) for weights in directions]
+
+
+def kept_arrays(cell, n_rows, units, directions, dtype):
+    """(cells, extra) for the kernel to fill, None for what the cell has not."""
+    cells = [empty((n_rows, units), dtype) for _ in directions] if cell == "lstm" else None
+    more = cell.startswith("gru") or directions[0][4] is not None
+    return cells, [empty((n_rows, units), dtype) for _ in directions] if more else None
+
+
+def input_products(cell, rows, directions, gates):
+    """Write x W_ih^T + b into `gates`; return the biases that stay inside the recurrence (of n, where r multiplies them)."""
+    inside = None if cell != "gru" or directions[0][3] is None else []
+    for (w_ih, w_hh, b_ih, b_hh, _, _), to in zip(directions, gates, strict=True):
+        bias = None if b_ih is None else b_ih + b_hh
+        if inside is not None:
+            units = w_hh.shape[1]
+            bias[2 * units :] = b_ih[2 * units :]
+            inside.append(ascontiguous(b_hh[2 * units :]))
+        kernels.gemm(rows, w_ih.T, to, bias, False, n_threads())
+    return inside
+
+
+def input_grad(cell, grad_gates, directions, units, rows):
+    """Gradient of the input product's rows, summed over the directions."""
+    total = None
+    for grads, (w_ih, *_) in zip(grad_gates, directions, strict=True):
+        if cell == "gru":  # its gradients come as n, r, z and one more
+            grads, w_ih = grads[:, : 3 * units], np.concatenate([w_ih[2 * units :], w_ih[: 2 * units]])
+        grad_x = empty(rows.shape, rows.dtype)
+        kernels.gemm(grads, w_ih, grad_x, None, False, n_threads())
+        total = grad_x if total is None else np.add(total, grad_x, out=total)
+    return total
+
+
+class Run:
+    """The gradients of one direction's weights, after the walk back through time: sums over all rows, so one GEMM each."""
+
+    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units):
+        self.cell, self.steps, self.backwards, self.rows, self.grads = cell, steps, backwards, rows, grads
+        self.pairs, self.mask, self.units = before, mask, units
+
+    def weight_grads(self, needs, extra, grad_h, weights):
+        """Gradients in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
+        need_ih, need_hh, need_b_ih, need_b_hh, need_hr, need_peephole = needs
+        bias = channel_sum(self.grads) if need_b_ih or need_b_hh else None
+        return (
+            self.for_input() if need_ih else None,
+            self.for_state(weights[1].shape, extra) if need_hh else None,
+            self.bias_grad(bias, (1, 2, 0)) if need_b_ih else None,
+            self.bias_grad(bias, (1, 2, 3)) if need_b_hh else None,
+            self.product(grad_h, extra) if need_hr else None,
+            self.for_peephole() if need_peephole else None,
+        )
+
+    def bias_grad(self, sums, order):
+        """Sums over the rows, for the GRU in PyTorch's order r, z, n."""
+        if self.cell != "gru":
+            return sums.copy()
+        return sums.reshape(-1, self.units)[list(order)].reshape(-1)
+
+    def product(self, grads, values, out=None):
+        """grads^T values, (columns, rows) x (rows, columns)."""
+        out = empty((grads.shape[1], values.shape[1]), values.dtype) if out is None else out
+        kernels.gemm(grads.T, values, out, None, False, n_threads())
+        return out
+
+    def for_input(self):
+        if self.cell != "gru":
+            return self.product(self.grads, self.rows)
+        units, out = self.units, empty((3 * self.units, self.rows.shape[1]), self.rows.dtype)
+        self.product(self.grads[:, units : 3 * units], self.rows, out[: 2 * units])
+        self.product(self.grads[:, :units], self.rows, out[2 * units :])
+        return out
+
+    def for_state(self, shape, extra):
+        grads, units = self.grads[:, self.units :] if self.cell == "gru" else self.grads, self.units
+        before = self.before("h")
+        if self.mask is not None:
+            before *= self.mask[self.sequences()]
+        if self.cell != "gru_before":
+            return self.product(grads, before)
+        out = empty(shape, before.dtype)
+        self.product(grads[:, : 2 * units], before, out[: 2 * units])
+        self.product(grads[:, 2 * units :], extra, out[2 * units :])
+        return out
+
+    def for_peephole(self):
+        """Sums over the rows of gradient times cell: the cell before for i and f, the new one for o."""
+        units, earlier, cells = self.units, self.before("c"), self.pairs["c"][0]
+        i, f, o = self.grads[:, :units], self.grads[:, units : 2 * units], self.grads[:, 3 * units :]
+        return np.stack([(i * earlier).sum(0), (f * earlier).sum(0), (o * cells).sum(0)])
+
+    def before(self, what):
+        return self.steps.before(*self.pairs[what], self.backwards)
+
+    def sequences(self):
+        """The sequence of each row."""
+        steps = self.steps
+        if steps.dense == "batch":
+            return np.repeat(np.arange(steps.batch), len(steps.sizes))
+        return np.arange(steps.n_rows) - np.repeat(steps.starts, steps.sizes)

@@ -1,0 +1,315 @@
+"""Recurrent layers and cells: gradients against differences, packed runs against single ones, conventions, traces, errors."""
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import nn
+from minidl.gradcheck import gradcheck, gradgradcheck
+from minidl.nn.utils import rnn as sequences
+from minidl.ops.recurrent_cell import RecurrentCell, step_by_ops
+
+D, U = 3, 5
+
+LAYERS = [  # kind, options
+    ("RNN", {}),
+    ("RNN", {"nonlinearity": "relu", "num_layers": 2}),
+    ("RNN", {"bidirectional": True, "recurrent_dropout": 0.4}),
+    ("LSTM", {"num_layers": 2, "bidirectional": True}),
+    ("LSTM", {"peepholes": True, "batch_first": True}),
+    ("LSTM", {"proj_size": 2, "bidirectional": True}),
+    ("LSTM", {"proj_size": 2, "peepholes": True, "recurrent_dropout": 0.4, "bias": False}),
+    ("LSTM", {"num_layers": 2, "dropout": 0.5}),
+    ("GRU", {"bidirectional": True}),
+    ("GRU", {"recurrent_dropout": 0.4, "update_gate": "write"}),
+    ("GRU", {"reset_after": False, "bidirectional": True}),
+    ("GRU", {"reset_after": False, "recurrent_dropout": 0.4, "update_gate": "write"}),
+    ("GRU", {"bias": False, "num_layers": 2}),
+]
+every_layer = pytest.mark.parametrize(("kind", "options"), LAYERS, ids=[f"{kind}-{'-'.join(options)}" for kind, options in LAYERS])
+
+
+def layer_of(kind, options, dtype=minidl.float64):
+    return getattr(nn, kind)(D, U, dtype=dtype, **options)
+
+
+def states_of(layer, batch, rng):
+    count = layer.num_layers * (2 if layer.bidirectional else 1)
+    h = minidl.tensor(rng.standard_normal((count, batch, layer.proj_size or U)), requires_grad=True)
+    c = minidl.tensor(rng.standard_normal((count, batch, U)), requires_grad=True)
+    return (h, c) if layer.cell == "lstm" else h
+
+
+def listed(states):
+    return list(states) if isinstance(states, tuple) else [states]
+
+
+def weighted_sum(tensors):
+    """A loss in which every value has a weight of its own."""
+    total = 0
+    for i, each in enumerate(tensors):
+        weights = np.random.default_rng(i).standard_normal(tuple(each.shape)).astype(each.detach().numpy().dtype)
+        total = total + (each * minidl.from_numpy(weights)).sum()
+    return total
+
+
+@every_layer
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["dense", "lengths"])
+def test_gradients_equal_differences(kind, options, lengths, rng):
+    layer = layer_of(kind, options)
+    shape = (3, 4, D) if options.get("batch_first") else (4, 3, D)
+    x, states = minidl.tensor(rng.standard_normal(shape), requires_grad=True), states_of(layer, 3, rng)
+    leaves = [x, *listed(states), *layer.parameters()]
+
+    def loss():
+        minidl.manual_seed(3)  # the same dropout every time
+        out, last = layer(x, states, lengths=lengths)
+        return weighted_sum([out, *listed(last)])
+
+    loss().backward()
+    for leaf in leaves:
+        along, start, eps = rng.standard_normal(leaf.shape), leaf.detach().numpy().copy(), 1e-6
+        values = []
+        with minidl.no_grad():
+            for sign in (1, -1):
+                leaf.detach().numpy()[...] = start + sign * eps * along
+                values.append(loss().item())
+        leaf.detach().numpy()[...] = start
+        np.testing.assert_allclose((leaf.grad.numpy() * along).sum(), (values[0] - values[1]) / (2 * eps), rtol=1e-6, atol=1e-8)
+
+
+@every_layer
+def test_a_packed_batch_equals_its_sequences(kind, options, rng):
+    layer = layer_of(kind, options).eval()
+    lengths = [3, 6, 1, 6]
+    x, states = rng.standard_normal((4, 6, D)), states_of(layer, 4, rng)
+    padded = minidl.tensor(x if layer.batch_first else x.swapaxes(0, 1).copy())
+    out, last = layer(padded, states, lengths=lengths)
+    out = out if layer.batch_first else out.transpose(0, 1)
+    for n, length in enumerate(lengths):
+        own = [each[:, n] for each in listed(states)]
+        alone, alone_last = layer(minidl.tensor(x[n, :length]), tuple(own) if len(own) == 2 else own[0])
+        np.testing.assert_allclose(out[n, :length].detach().numpy(), alone.detach().numpy(), rtol=1e-10, atol=1e-12)
+        assert not out[n, length:].detach().numpy().any()
+        for have, want in zip(listed(last), listed(alone_last), strict=True):
+            np.testing.assert_allclose(have[:, n].detach().numpy(), want.detach().numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_gru_of_cho_2014_by_its_equations(rng):
+    layer = layer_of("GRU", {"reset_after": False})
+    x = rng.standard_normal((6, 2, D))
+    w, u = layer.weight_ih_l0.detach().numpy(), layer.weight_hh_l0.detach().numpy()
+    b = (layer.bias_ih_l0 + layer.bias_hh_l0).detach().numpy()
+    h = np.zeros((2, U))
+    for step in x:
+        r = 1 / (1 + np.exp(-(step @ w[:U].T + h @ u[:U].T + b[:U])))
+        z = 1 / (1 + np.exp(-(step @ w[U : 2 * U].T + h @ u[U : 2 * U].T + b[U : 2 * U])))
+        h = z * h + (1 - z) * np.tanh(step @ w[2 * U :].T + (r * h) @ u[2 * U :].T + b[2 * U :])
+    np.testing.assert_allclose(layer(minidl.tensor(x))[1][0].detach().numpy(), h, rtol=1e-10)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_update_gate_conventions_differ_in_a_sign(reset_after, rng):
+    keep = layer_of("GRU", {"reset_after": reset_after})
+    write = layer_of("GRU", {"reset_after": reset_after, "update_gate": "write"})
+    state = {name: value.detach().numpy().copy() for name, value in keep.state_dict().items()}
+    for value in state.values():
+        value[U : 2 * U] *= -1
+    write.load_state_dict(state)
+    x = minidl.tensor(rng.standard_normal((6, 2, D)))
+    np.testing.assert_allclose(keep(x)[0].detach().numpy(), write(x)[0].detach().numpy(), rtol=1e-12)
+    cell, other = nn.GRUCell(D, U, dtype=minidl.float64), nn.GRUCell(D, U, dtype=minidl.float64, update_gate="write")
+    own = {name: value.detach().numpy().copy() for name, value in cell.state_dict().items()}
+    for value in own.values():
+        value[U : 2 * U] *= -1
+    other.load_state_dict(own)
+    np.testing.assert_allclose(cell(x[0]).detach().numpy(), other(x[0]).detach().numpy(), rtol=1e-12)
+
+
+def test_peepholes_by_their_equations(rng):
+    layer = layer_of("LSTM", {"peepholes": True, "bias": False})
+    x = rng.standard_normal((5, 2, D))
+    w, u = layer.weight_ih_l0.detach().numpy(), layer.weight_hh_l0.detach().numpy()
+    p_i, p_f, p_o = layer.weight_peephole_l0.detach().numpy()
+    h = c = np.zeros((2, U))
+    for step in x:
+        a_i, a_f, a_g, a_o = np.split(step @ w.T + h @ u.T, 4, axis=1)
+        c = c / (1 + np.exp(-a_f - p_f * c)) + np.tanh(a_g) / (1 + np.exp(-a_i - p_i * c))
+        h = np.tanh(c) / (1 + np.exp(-a_o - p_o * c))
+    np.testing.assert_allclose(layer(minidl.tensor(x))[1][0][0].detach().numpy(), h, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_recurrent_dropout_keeps_one_mask_for_all_steps(kind):
+    layer = nn.RNN(1, 400, recurrent_dropout=0.5, bias=False) if kind == "RNN" else getattr(nn, kind)(1, 400, recurrent_dropout=0.5)
+    x = minidl.zeros(3, 1, 1)
+    first, _ = layer(x)
+    again, _ = layer(x)
+    layer.eval()
+    still, _ = layer(x)
+    assert np.array_equal(layer(x)[0].detach().numpy(), still.detach().numpy())
+    if kind == "RNN":
+        return
+    assert not np.array_equal(first.detach().numpy(), again.detach().numpy())
+
+
+def test_recurrent_dropout_of_one_cuts_the_recurrence(rng):
+    layer = nn.RNN(D, U, recurrent_dropout=1.0, dtype=minidl.float64)
+    x = minidl.tensor(rng.standard_normal((4, 2, D)))
+    free = minidl.tanh(minidl.nn.functional.linear(x, layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0))
+    np.testing.assert_allclose(layer(x)[0].detach().numpy(), free.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_trace_shows_gates_states_and_gradients(kind, rng):
+    layer = layer_of(kind, {})
+    cell = getattr(nn, f"{kind}Cell")(D, U, dtype=minidl.float64)
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    x, trace = minidl.tensor(rng.standard_normal((6, 2, D))), nn.RecurrentTrace()
+    out, _ = layer(x, trace=trace)
+    (out[-1] ** 2).sum().backward()
+    state, states = None, []
+    for step in x:
+        state = cell(step, state)
+        states.append(state[0] if kind == "LSTM" else state)
+    grads = minidl.autograd.grad((states[-1] ** 2).sum(), states)
+    np.testing.assert_allclose(trace[0].grad_norms[0].numpy(), [np.linalg.norm(each.numpy()) for each in grads], rtol=1e-9)
+    np.testing.assert_allclose(trace[0].states[0].numpy(), out.detach().numpy())
+    if kind == "LSTM":
+        shown = trace[0].gates["o"] * minidl.tanh(trace[0].cells)
+        np.testing.assert_allclose(shown[0].numpy(), out.detach().numpy(), rtol=1e-10)
+    assert list(trace[0].gates) == {"RNN": ["h"], "LSTM": list("ifgo"), "GRU": list("rzn")}[kind]
+
+
+def test_trace_of_packed_layers_holds_zeros_where_nothing_ran(rng):
+    layer, trace = layer_of("GRU", {"num_layers": 2, "bidirectional": True}), nn.RecurrentTrace()
+    out, _ = layer(minidl.tensor(rng.standard_normal((4, 2, D))), lengths=[4, 2], trace=trace)
+    out.sum().backward()
+    assert [each.grad_norms.shape for each in trace] == [(2, 4), (2, 4)]
+    assert trace[1].gates["z"].shape == (2, 4, 2, U)
+    assert not trace[1].gates["z"][:, 2:, 1].numpy().any()
+
+
+def test_whole_sequences_have_one_derivative_and_say_so(rng):
+    out, _ = layer_of("GRU", {})(minidl.tensor(rng.standard_normal((4, 2, D)), requires_grad=True))
+    with pytest.raises(minidl.GradError, match=r"create_graph.*nn\.GRUCell"):
+        out.sum().backward(create_graph=True)
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "lstm", "gru"])
+def test_cells_can_be_differentiated_twice(cell, rng, seed):
+    count = {"lstm": 4, "gru": 3}.get(cell, 1) * U
+    shapes = [(2, D), (2, U), (count, D), (count, U), (count,), (count,)] + [(2, U)] * (cell == "lstm")
+    inputs = [minidl.tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+
+    def two_steps(x, h, w_ih, w_hh, b_ih, b_hh, c=None):
+        for _ in range(2):
+            h = RecurrentCell.apply(x, h, c, cell, 1.0, w_ih, w_hh, b_ih, b_hh)
+            h, c = h if cell == "lstm" else (h, None)
+        return h
+
+    assert gradcheck(two_steps, inputs, seed=seed)
+    assert gradgradcheck(two_steps, inputs, seed=seed)
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "lstm", "gru"])
+def test_cells_equal_their_equations(cell, rng):
+    count = {"lstm": 4, "gru": 3}.get(cell, 1) * U
+    shapes = [(2, D), (2, U), (2, U), (count, D), (count, U), (count,), (count,)]
+    x, h, c, *weights = (minidl.tensor(rng.standard_normal(shape)) for shape in shapes)
+    c = c if cell == "lstm" else None
+    have, want = RecurrentCell.apply(x, h, c, cell, -1.0, *weights), step_by_ops(cell, -1.0, x, h, c, *weights)
+    for a, b in zip(listed(have), want, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_empty_batches_work(kind):
+    layer = layer_of(kind, {"bidirectional": True})
+    x = minidl.zeros(4, 0, D, dtype=minidl.float64, requires_grad=True)
+    out, last = layer(x)
+    assert out.shape == (4, 0, 2 * U)
+    assert listed(last)[0].shape == (2, 0, U)
+    out.sum().backward()
+    assert not layer.weight_hh_l0.grad.numpy().any()
+
+
+def test_only_what_needs_a_gradient_gets_one(rng):
+    layer = layer_of("LSTM", {"num_layers": 2})
+    for name, parameter in layer.named_parameters():
+        parameter.requires_grad_("weight_hh_l1" in name)
+    out, _ = layer(minidl.tensor(rng.standard_normal((4, 2, D))))
+    out.sum().backward()
+    assert [name for name, parameter in layer.named_parameters() if parameter.grad is not None] == ["weight_hh_l1"]
+
+
+# packing
+
+
+def test_packing_and_padding_are_inverse(rng):
+    found = [minidl.tensor(rng.standard_normal((length, 2))) for length in (2, 5, 1, 3)]
+    packed = sequences.pack_sequence(found, enforce_sorted=False)
+    assert packed.batch_sizes.tolist() == [4, 3, 2, 1, 1]
+    assert packed.sorted_indices.tolist() == [1, 3, 0, 2]
+    for back in (sequences.unpack_sequence(packed), sequences.unpad_sequence(sequences.pad_sequence(found), [2, 5, 1, 3])):
+        for have, want in zip(back, found, strict=True):
+            np.testing.assert_array_equal(have.numpy(), want.numpy())
+    left = sequences.pad_sequence(found, batch_first=True, padding_value=7.0, padding_side="left")
+    np.testing.assert_array_equal(left[2].numpy(), [[7, 7]] * 4 + found[2].numpy().tolist())
+
+
+def test_packing_can_be_differentiated_twice(rng, seed):
+    x = minidl.tensor(rng.standard_normal((4, 3, 2)), requires_grad=True)
+
+    def there_and_back(x):
+        packed = sequences.pack_padded_sequence(x, [2, 4, 1], enforce_sorted=False)
+        return sequences.pad_packed_sequence(packed._replace(data=packed.data**2), total_length=5)[0]
+
+    assert gradcheck(there_and_back, [x], seed=seed)
+    assert gradgradcheck(there_and_back, [x], seed=seed)
+
+
+ones = minidl.ones
+BAD = [
+    (lambda: nn.LSTM(0, 5), "input_size must be at least 1"),
+    (lambda: nn.LSTM(3, 5.0), "hidden_size must be an integer"),
+    (lambda: nn.LSTM(3, 5, proj_size=5), "proj_size must be 0"),
+    (lambda: nn.GRU(3, 5, dropout=1.5), "dropout must be a number from 0 to 1"),
+    (lambda: nn.GRU(3, 5, recurrent_dropout=-1), "recurrent_dropout must be"),
+    (lambda: nn.GRU(3, 5, bias=1), "bias must be a bool"),
+    (lambda: nn.GRU(3, 5, update_gate="open"), "update_gate must be keep or write"),
+    (lambda: nn.RNN(3, 5, nonlinearity="sin"), "nonlinearity must be tanh or relu"),
+    (lambda: nn.RNN(3, 5)(ones(2, 2, 4)), r"RNN: input must be \(T, N, 3\)"),
+    (lambda: nn.RNN(3, 5)(ones(0, 2, 3)), "at least one step"),
+    (lambda: nn.RNN(3, 5)([1.0]), "must be a tensor or a PackedSequence"),
+    (lambda: nn.RNN(3, 5)(ones(2, 2, 3), ones(1, 3, 5)), r"h_0 must have the shape \(1, 2, 5\), got h_0 \(1, 3, 5\)"),
+    (lambda: nn.RNN(3, 5)(ones(2, 3), ones(1, 1, 5)), r"h_0 must have the shape \(1, 5\)"),
+    (lambda: nn.LSTM(3, 5)(ones(2, 2, 3), ones(1, 2, 5)), "pair"),
+    (lambda: nn.LSTM(3, 5, proj_size=2)(ones(2, 2, 3), (ones(1, 2, 2), ones(1, 2, 2))), r"c_0 must have the shape \(1, 2, 5\)"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3, dtype=minidl.float64)), "one dtype, float32 or float64"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3), ones(1, 2, 5, dtype=minidl.float64)), "one dtype"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2, 0]), "at least 1, got length 0"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2, 3]), "exceed the steps of the input, got length 3, steps 2"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2]), "one number per sequence"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2.0, 1.0]), "must be integers"),
+    (lambda: sequences.pack_padded_sequence(ones(3, 2), [1, 3]), "unless enforce_sorted=False"),
+    (lambda: sequences.pack_padded_sequence(ones(3, 0), []), "at least one sequence"),
+    (lambda: sequences.pad_packed_sequence(ones(3, 2)), "a PackedSequence is needed"),
+    (lambda: sequences.pad_packed_sequence(sequences.pack_sequence([ones(3)]), total_length=2), "total_length must be at least"),
+    (lambda: sequences.pad_sequence([ones(2, 3), ones(2, 2)]), "agree in all dimensions but the first"),
+    (lambda: sequences.pad_sequence([]), "at least one tensor"),
+    (lambda: sequences.pack_sequence([ones(2), ones(3)]), "enforce_sorted"),
+    (lambda: nn.GRU(3, 5)(sequences.PackedSequence(ones(3, 3), minidl.tensor([1, 2]))), "batch_sizes must be int64"),
+    (lambda: nn.GRU(3, 5)(sequences.PackedSequence(ones(3, 2), minidl.tensor([2, 1]))), r"packed input must be \(rows, 3\)"),
+    (lambda: nn.LSTMCell(3, 5)(ones(2, 4)), r"LSTMCell: input must be \(N, 3\)"),
+    (lambda: nn.LSTMCell(3, 5)(ones(2, 3), ones(2, 5)), "pair"),
+    (lambda: nn.GRUCell(3, 5)(ones(2, 3), ones(3, 5)), r"h must have the shape \(2, 5\)"),
+    (lambda: nn.GRUCell(3, 5)(ones(2, 3), ones(2, 5, dtype=minidl.float64)), "one dtype"),
+    (lambda: nn.RNNCell(3, 0), "hidden_size must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD, ids=[message[:30] for _, message in BAD])
+def test_bad_calls_are_refused(call, message):
+    with pytest.raises((minidl.ShapeError, minidl.DTypeError, minidl.ArgumentError), match=message):
+        call()
