@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..creation import empty
+from ..creation import empty, ones
 from ..errors import ArgumentError, DTypeError, ShapeError, word
-from ..ops import cat
+from ..ops import cat, dropout
 from ..ops.recurrent import N_GATES, Recurrent, dense_steps, packed_steps
-from ..random import rand
-from ..tensor import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -185,8 +183,10 @@ class RNNBase(Module):
                 h0, *rest = [each[own] for each in states] if self.num_layers > 1 else states
                 c0 = rest[0] if rest else None
             if layer and self.dropout and self.training:
-                x = x * kept(x.shape, self.dropout, x.dtype)
-            mask = kept(shape, self.recurrent_dropout, x.dtype)._array if self.recurrent_dropout and self.training else None
+                x = dropout(x, self.dropout)
+            mask = None
+            if self.recurrent_dropout and self.training:
+                mask = dropout(ones(*shape, dtype=x.dtype), self.recurrent_dropout)._array
             watch = None if trace is None else trace.layer(self.cell, layer)
             weights = [each for direction in self._weights(layer) for each in direction]
             x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, steps, mask, watch, *weights)
@@ -206,8 +206,3 @@ class RNNBase(Module):
 def parameter_name(name: str, layer: int, direction: int) -> str:
     """PyTorch's name of a parameter of a layer: weight_ih_l0, weight_ih_l0_reverse, ..."""
     return f"{name}_l{layer}{'_reverse' if direction else ''}"
-
-
-def kept(shape, p: float, dtype) -> Tensor:
-    """A mask of zeros, each with probability p, and of 1 / (1 - p)."""
-    return (rand(*shape) >= p).to(dtype) * (1 / (1 - p) if p < 1 else 0.0)
