@@ -2,7 +2,7 @@
 
 from .callbacks import BestWeights, Callback, Checkpoint, CSVLog, EarlyStopping, LearningCurves, ProgressBar
 from .metrics import accuracy, confusion_matrix
-from .plots import learning_curves, predictions
+from .plots import learning_curves, new_figure, predictions, save_figure
 from .trainer import Trainer
 
 __all__ = [
@@ -17,5 +17,7 @@ __all__ = [
     "accuracy",
     "confusion_matrix",
     "learning_curves",
+    "new_figure",
     "predictions",
+    "save_figure",
 ]

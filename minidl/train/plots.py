@@ -12,14 +12,20 @@ import numpy as np
 from ..errors import optional
 from ..io import write_atomically
 
-__all__ = ["learning_curves", "predictions"]
+__all__ = ["learning_curves", "new_figure", "predictions", "save_figure"]
 
 _TRAIN, _VALIDATION, _MARK = "#8fb4d9", "#1f4e79", "#c0392b"
 _RIGHT, _WRONG, _INK = "#2e7d32", "#c0392b", "#222222"
 
 
-def _figure(width: float, height: float) -> Any:
-    """Return an empty figure that needs no screen and touches no global state of matplotlib."""
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty matplotlib figure of so many inches that needs no screen and touches no global state of matplotlib.
+
+    Raises
+    ------
+    MissingExtraError
+        matplotlib is not installed.
+    """
     optional("matplotlib", "plot")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -29,7 +35,8 @@ def _figure(width: float, height: float) -> Any:
     return figure
 
 
-def _write(figure: Any, path: str | os.PathLike) -> None:
+def save_figure(figure: Any, path: str | os.PathLike) -> None:
+    """Write a figure into a PNG file, atomically."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, [buffer.getvalue()])
@@ -45,12 +52,12 @@ def learning_curves(history: Sequence[dict[str, float]], path: str | os.PathLike
     """
     skipped = ("epoch", "lr", "seconds", "samples_per_s")
     names = [name for name in history[0] if name not in skipped and not name.startswith("val_")]
-    figure = _figure(4.8 * len(names), 3.8)
+    figure = new_figure(4.8 * len(names), 3.8)
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
         _draw_curve(axes, history, name)
     if title:
         figure.suptitle(title, fontsize=12, color=_INK)
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_curve(axes: Any, history: Sequence[dict[str, float]], name: str) -> None:
@@ -106,7 +113,7 @@ def predictions(
         : rows * columns
     ]  # surest mistakes, then least sure hits
     rows = -(-len(order) // columns)
-    figure = _figure(1.05 * columns, 1.3 * rows + 0.7)
+    figure = new_figure(1.05 * columns, 1.3 * rows + 0.7)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(order) :]:
         axes.set_visible(False)
@@ -120,4 +127,4 @@ def predictions(
         axes.set_xlabel(f"{sure[i]:.0%}" if sure[i] < 0.995 else ">99%", fontsize=8, labelpad=2, color=_INK)
         axes.spines[:].set(color=_WRONG if wrong[i] else "#bbbbbb", linewidth=2.5 if wrong[i] else 0.8)
     figure.suptitle(title, fontsize=12, color=_INK)
-    _write(figure, path)
+    save_figure(figure, path)
