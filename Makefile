@@ -18,7 +18,7 @@ export PYTHONNOUSERSITE := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench bench-peers test-peers stress asan wheel build clean
+.PHONY: help demo examples test lint bench bench-peers test-peers stress asan wheel build clean
 
 help: ## say what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -26,6 +26,9 @@ help: ## say what can be made
 
 demo: $(STAMPS)/demo ## train LeNet-5 on handwritten digits; results in runs/lenet
 	@$(PY) -m minidl demo lenet --out runs/lenet $(ARGS)
+
+examples: $(STAMPS)/demo ## run every example at full size (some minutes); pictures in runs/
+	@set -e; for file in examples/*.py; do echo "$$file"; $(PY) "$$file" $(ARGS); done
 
 test: $(STAMPS)/test ## run the test suite (without the comparison with PyTorch)
 	@$(PY) -m pytest tests --ignore-glob='*test_peers_*' $(ARGS)

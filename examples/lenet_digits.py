@@ -1,12 +1,12 @@
 """LeNet-5 learns to read handwritten digits: the demo as a short program on the public API.
 
-    python examples/lenet_digits.py [folder for the pictures]
+    python examples/lenet_digits.py [folder] [--quick]
 
 Trains on four fifths of scikit-learn's 1,797 real digits, holds a part of those out to choose the best weights, and
 tests them on the remaining fifth. Leaves the weights, a table, learning curves and the test digits with predictions.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import minidl
@@ -14,8 +14,6 @@ from minidl import nn, optim
 from minidl.data import DataLoader, RandomAffine, Subset, load_digits, stratified_split
 from minidl.io import load_file
 from minidl.train import BestWeights, CSVLog, LearningCurves, ProgressBar, Trainer, accuracy, predictions
-
-EPOCHS = 50
 
 
 class LeNet5(nn.Module):
@@ -49,9 +47,10 @@ def loaders():
     return DataLoader(moving, batch_size=32, shuffle=True), validation, test
 
 
-def main(folder):
-    """Train, then test the best weights."""
+def main(folder, quick=False):
+    """Train, then test the best weights; return the test accuracy."""
     folder.mkdir(parents=True, exist_ok=True)
+    epochs = 1 if quick else 50
     minidl.manual_seed(0)
     loader, validation, test = loaders()
 
@@ -61,7 +60,7 @@ def main(folder):
         model,
         optimizer,
         nn.CrossEntropyLoss(),
-        scheduler=optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS),
+        scheduler=optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs),
         callbacks=[
             BestWeights(folder / "best.safetensors", monitor="val_loss"),
             CSVLog(folder / "metrics.csv"),
@@ -69,7 +68,7 @@ def main(folder):
             ProgressBar("images"),
         ],
     )
-    trainer.fit(loader, EPOCHS, validation)
+    trainer.fit(loader, epochs, validation)
 
     model.load_state_dict(load_file(folder / "best.safetensors"))
     model.eval()
@@ -81,7 +80,11 @@ def main(folder):
     title = f"test accuracy {score:.2%}"
     predictions(images.numpy(), labels.numpy(), probabilities, folder / "predictions.png", title)
     print(f"{title}, pictures in {folder}")
+    return score
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/lenet_digits"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/lenet_digits"))
+    parser.add_argument("--quick", action="store_true", help="a tiny run that only shows that it works")
+    main(**vars(parser.parse_args()))

@@ -100,7 +100,7 @@ def draw(test, tables, scores, weights, path):
     axes.spines[:].set_visible(False)
     places = right.subgridspec(2, 1).subplots()
     for axes, table, name in zip(places, tables, ("3-D: filters over 3 frames", "2-D: filters over single frames"), strict=True):
-        axes.imshow(table / table.sum(1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(8), ARROWS, rotation=60, fontsize=8)
         axes.set_yticks(range(8), ARROWS, fontsize=8)
         axes.set_title(f"{name}\n{np.trace(table) / table.sum():.1%} of the test right", fontsize=11)

@@ -111,7 +111,7 @@ def draw(samples, tables, scores, filters, path):
     axes[0, 1].set_title("what the learned filters let through")
     names = (NOTES, TEMPI)
     for place, table, score, labels, what in zip((axes[0, 2], axes[1, 2]), tables, scores, names, ("notes", "tempi"), strict=True):
-        place.imshow(table / table.sum(1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
+        place.imshow(table / np.maximum(table.sum(1, keepdims=True), 1), cmap="Blues", vmin=0, vmax=1)
         place.set_xticks(range(len(labels)), labels, fontsize=8, rotation=0 if what == "notes" else 60)
         place.set_yticks(range(len(labels)), labels, fontsize=8)
         place.set(xlabel="answer", ylabel="truth", title=f"{what}: {score:.1%} of the test right")
