@@ -15,9 +15,9 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 @st.composite
-def geometries(draw, transposed=False):
+def geometries(draw, transposed=False, dimensions=(1, 2, 3), batches=((), (1,), (2,), (3,), (0,))):
     """Shapes and options of one call: (shape of x, shape of weight, bias?, options)."""
-    n = draw(st.integers(1, 3))
+    n = draw(st.sampled_from(dimensions))
 
     def each(low, high):
         """One integer for all dimensions, or one for each."""
@@ -39,7 +39,7 @@ def geometries(draw, transposed=False):
     else:
         out = [i + 2 * p - d * (k - 1) for i, k, _, p, d in zip(size, kernel, *tuples, strict=True)]
     assume(min(out) >= 1)
-    batch = draw(st.sampled_from([(), (1,), (2,), (3,), (0,)]))
+    batch = draw(st.sampled_from(batches))
     weight = (groups * channels, filters, *kernel) if transposed else (groups * filters, channels, *kernel)
     return (*batch, groups * channels, *size), weight, draw(st.booleans()), options
 
@@ -191,3 +191,24 @@ def test_initial_distributions_agree(name, args, groups):
         if mine.size > 1000:
             for share in (0.01, 0.25, 0.5, 0.75, 0.99):
                 assert np.quantile(mine, share) == pytest.approx(np.quantile(other, share), abs=0.06 * bound)
+
+
+@few
+@given(geometries(dimensions=(2,), batches=((), (1,), (3,))))
+def test_patches_agree(geometry):
+    x, weight, _, options = geometry
+    options = {"kernel_size": weight[2:], **{name: options[name] for name in ("stride", "padding", "dilation")}}
+    ours, theirs = both("unfold", [x], options)
+    agree(ours, theirs)
+    agree(*both("fold", [ours[0].shape], {"output_size": x[-2:], **options}))
+
+
+PATCHES = [("Unfold", ((3, 2), 1, (1, 0), 2), (2, 3, 7, 6)), ("Fold", ((4, 5), 2, 2, 1), (2, 8, 20))]
+
+
+@pytest.mark.parametrize(("name", "args", "shape"), PATCHES)
+def test_layers_of_patches_agree(name, args, shape):
+    ours, theirs = getattr(nn, name)(*args), getattr(torch.nn, name)(*args)
+    assert repr(ours) == repr(theirs)
+    array = np.random.default_rng(0).standard_normal(shape)
+    agree(run(ours, minidl, array), run(theirs, torch, array))

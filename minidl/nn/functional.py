@@ -26,6 +26,7 @@ from ..ops import (
     embedding,
     feature_alpha_dropout,
     filter_bank,
+    fold,
     gelu,
     glu,
     group_conv2d,
@@ -69,6 +70,7 @@ from ..ops import (
     tanh,
     tanhshrink,
     threshold,
+    unfold,
 )
 from ..ops.channel_norm import batch_norm
 
@@ -99,6 +101,7 @@ __all__ = [
     "embedding",
     "feature_alpha_dropout",
     "filter_bank",
+    "fold",
     "gelu",
     "glu",
     "group_conv2d",
@@ -142,4 +145,5 @@ __all__ = [
     "tanh",
     "tanhshrink",
     "threshold",
+    "unfold",
 ]

@@ -5,6 +5,7 @@ from .avg_pool import *
 from .broadcast import *
 from .compare import *
 from .conv import *
+from .conv_theory import *
 from .conv_transpose import *
 from .cross_entropy import *
 from .diagonals import *
@@ -22,6 +23,7 @@ from .limits import *
 from .matmul import *
 from .ordering import *
 from .padding import *
+from .patches import *
 from .piecewise import *
 from .placing import *
 from .pool import *
