@@ -18,6 +18,7 @@ from .extrema import *
 from .gather import *
 from .group_conv import *
 from .indexing import *
+from .interpolate import *
 from .join import *
 from .limits import *
 from .matmul import *
