@@ -81,9 +81,33 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 9, 3, (20,), (9,), (1,), (0,), (2,), 1),
 ]
 
+# a filter or several per channel, squares of 3, 5 and 7: rows shorter and longer than a vector, a plane shorter than a tile
+DEPTHWISE = [
+    (images, channels, channels * multiplier, spatial, (k, k), (stride, stride), padding, (1, 1), channels)
+    for images, channels, multiplier, spatial, k, padding in [
+        (2, 3, 1, (7, 7), 3, (1, 1)),
+        (1, 5, 2, (14, 17), 3, (1, 0)),
+        (70, 2, 1, (5, 33), 3, (2, 1)),
+        (3, 2, 1, (70, 70), 3, (0, 2)),
+        (2, 3, 1, (9, 8), 5, (2, 2)),
+        (1, 2, 3, (12, 37), 5, (4, 1)),
+        (2, 2, 1, (7, 9), 7, (3, 3)),
+        (2, 2, 2, (19, 40), 7, (0, 6)),
+    ]
+    for stride in (1, 2)
+]
+DEPTHWISE += [
+    (2, 3, 3, (4, 6, 5), (1, 3, 3), (1, 2, 2), (0, 1, 1), (1, 1, 1), 3),
+    (2, 3, 6, (3, 9, 20), (1, 5, 5), (1, 1, 1), (0, 2, 2), (1, 1, 1), 3),
+    (2, 3, 3, (12, 12), (3, 3), (3, 3), (1, 1), (1, 1), 3),
+    (2, 3, 3, (12, 12), (3, 3), (1, 1), (2, 2), (2, 2), 3),
+    (2, 4, 4, (50,), (3,), (1,), (1,), (1,), 4),
+    (1, 2, 2, (2, 2), (3, 3), (1, 1), (2, 2), (1, 1), 2),
+]
+
 
 def conv_cases(rng, dtype):
-    for images, channels, filters, spatial, kernel, stride, padding, dilation, groups in CONVOLUTIONS:
+    for images, channels, filters, spatial, kernel, stride, padding, dilation, groups in CONVOLUTIONS + DEPTHWISE:
         out = tuple(
             (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
         )
@@ -102,6 +126,16 @@ def conv_cases(rng, dtype):
         weight, grad = values(rng, (4, 2, 5, 5), dtype), values(rng, (2, 4, 6, 6), dtype)
         grad[1, 2, 0, 5] = value
         yield "conv_grad_x", [grad, weight, poisoned((2, 2, 10, 10), dtype), (1, 1), (0, 0), (1, 1), 1], {2}
+    for stride, padding in [(1, 0), (1, 1), (2, 0), (2, 1)]:
+        x = values(rng, (2, 2, 8, 19), dtype)
+        x[0, 0, 0, 7], x[0, 0, 3, 16], x[1, 1, 0, 0], x[1, 1, 7, 18] = np.nan, np.inf, np.inf, -np.inf
+        out = np.zeros((2, 2, (5 + 2 * padding) // stride + 1, (16 + 2 * padding) // stride + 1), dtype)
+        weight, grad, geometry = values(rng, (2, 1, 3, 3), dtype), values(rng, out.shape, dtype), [(stride,) * 2, (padding,) * 2, (1, 1), 2]
+        yield "conv", [x, weight, None, poisoned(out.shape, dtype), *geometry, False], {3}
+        yield "conv_grad_weight", [grad, x, poisoned(weight.shape, dtype), *geometry], {2}
+        grad[0, 1, 0, 0], grad[1, 0, 2, 3], grad[1, 1, -1, -1] = np.inf, np.nan, -np.inf
+        yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
+        yield "conv_grad_weight", [grad, np.nan_to_num(x, posinf=1, neginf=1), poisoned(weight.shape, dtype), *geometry], {2}
     for shape in [(5, 3), (64, 10), (3, 100), (4, 6, 9), (2, 3, 17, 19), (0, 4), (2, 1, 3, 4, 5)]:
         yield "sum_channels", [values(rng, shape, dtype), poisoned(shape[1], dtype)], {1}
 

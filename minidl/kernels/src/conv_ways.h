@@ -1,5 +1,6 @@
 /* Convolution, its data gradient and its weight gradient: which of the ways each shape goes.
  *
+ *     all three         conv_depthwise.h for filters of one channel each
  *     conv              conv.h: the packed core
  *     conv_grad_x       conv_scatter.h for small images with few zeros around them, else conv.h
  *     conv_grad_weight  conv_few.h with few filters, else conv_weight.h
@@ -9,30 +10,37 @@
 #define MINIDL_CONV_WAYS_H
 
 #include "conv.h"
+#include "conv_depthwise.h"
 #include "conv_few.h"
 #include "conv_scatter.h"
 #include "conv_weight.h"
 
-isize NAME(conv_scratch)(const conv_shape *s, int n_threads) { return NAME(packed_scratch)(s, n_threads); }
+isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
+    return is_depthwise(s) ? NAME(planes_size)(s) : NAME(packed_scratch)(s, n_threads);
+}
 
 /* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
 void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
-    NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
+    if (is_depthwise(s)) NAME(depthwise)(s, x, weight, bias, relu, out, scratch, n_threads);
+    else NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
 }
 
 isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
+    if (is_depthwise(s)) return NAME(planes_size)(s);
     const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
     return NAME(is_scatter)(s) ? max_size(packed, NAME(scatter_scratch)(s, n_threads)) : packed;
 }
 
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
 void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
-    if (NAME(is_scatter)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
+    if (is_depthwise(s)) NAME(depthwise_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+    else if (NAME(is_scatter)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
         NAME(scatter_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
 }
 
 isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
+    if (is_depthwise(s)) return NAME(depthwise_weight_scratch)(s);
     const isize many = NAME(many_scratch)(s, n_threads);
     return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
 }
@@ -42,6 +50,10 @@ isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
  * Which of the two ways it goes is fixed by the shape and the result: with few filters, an infinite or NaN value of x also meets
  * the zeros behind the rows of the gradient and spoils sums that it is no part of, so these are taken again the other way. */
 void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
+    if (is_depthwise(s)) {
+        NAME(depthwise_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+        return;
+    }
     if (NAME(is_few)(s)) {
         NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
         if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;

@@ -183,11 +183,21 @@ INLINE void copy_strided(REAL *restrict to, const REAL *restrict from, isize n, 
 
 /* Sum of the lanes, in a fixed tree: halves onto halves. */
 INLINE REAL sum_lanes(vec v) {
-    REAL lane[VB / sizeof(REAL)];
-    memcpy(lane, &v, sizeof v);
-    for (isize half = LANES / 2; half > 0; half /= 2)
-        for (isize i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+#if VB / (REAL_BITS / 8) == 16
+    v += SHUFFLE(VB, v, v, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15);
+    v += SHUFFLE(VB, v, v, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7, 4, 5, 6, 7);
+    v += SHUFFLE(VB, v, v, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3);
+    return v[0] + v[1];
+#elif VB / (REAL_BITS / 8) == 8
+    v += SHUFFLE(VB, v, v, 4, 5, 6, 7, 4, 5, 6, 7);
+    v += SHUFFLE(VB, v, v, 2, 3, 2, 3, 2, 3, 2, 3);
+    return v[0] + v[1];
+#elif VB / (REAL_BITS / 8) == 4
+    v += SHUFFLE(VB, v, v, 2, 3, 2, 3);
+    return v[0] + v[1];
+#else
+    return v[0] + v[1];
+#endif
 }
 
 #endif

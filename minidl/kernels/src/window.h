@@ -1,0 +1,79 @@
+/* Windows of a vector: the lanes from .. until are loaded, the others are zero and their memory is not touched.
+ *
+ *     image row          a b c d e f g        what lies left and right of a row is padding, so a vector of outputs
+ *     window       [ 0 0 a b c d e f ]        reads the image where it lies and nothing is copied to pad it */
+#ifndef MINIDL_WINDOW_H
+#define MINIDL_WINDOW_H
+
+#include "simd.h"
+
+#if defined(__AVX512F__)
+#if REAL_BITS == 32
+typedef __mmask16 NAME(window);
+INLINE vec NAME(load_window)(const REAL *p, NAME(window) w) { return (vec)_mm512_maskz_loadu_ps(w, p); }
+#else
+typedef __mmask8 NAME(window);
+INLINE vec NAME(load_window)(const REAL *p, NAME(window) w) { return (vec)_mm512_maskz_loadu_pd(w, p); }
+#endif
+INLINE NAME(window) NAME(make_window)(isize from, isize until) {
+    const isize a = max_size(0, min_size(from, LANES)), b = max_size(a, min_size(until, LANES));
+    return (NAME(window))(((1u << b) - 1) & ~((1u << a) - 1));
+}
+#elif defined(__AVX2__)
+typedef ivec NAME(window);
+#if REAL_BITS == 32
+INLINE vec NAME(load_window)(const REAL *p, NAME(window) w) { return (vec)_mm256_maskload_ps(p, (__m256i)w); }
+INLINE NAME(window) NAME(make_window)(isize from, isize until) {
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    const int32_t a = (int32_t)max_size(0, min_size(from, LANES)), b = (int32_t)max_size(0, min_size(until, LANES));
+    return (ivec)((lane >= a) & (lane < b));
+}
+#else
+INLINE vec NAME(load_window)(const REAL *p, NAME(window) w) { return (vec)_mm256_maskload_pd(p, (__m256i)w); }
+INLINE NAME(window) NAME(make_window)(isize from, isize until) {
+    const ivec lane = {0, 1, 2, 3};
+    const int64_t a = max_size(0, min_size(from, LANES)), b = max_size(0, min_size(until, LANES));
+    return (ivec)((lane >= a) & (lane < b));
+}
+#endif
+#else
+typedef struct {
+    int from, until;
+} NAME(window);
+INLINE vec NAME(load_window)(const REAL *p, NAME(window) w) {
+    vec v = {0};
+    if (w.from == 0 && w.until == LANES) return load(p);
+    for (int i = w.from; i < w.until; i++) v[i] = p[i];
+    return v;
+}
+INLINE NAME(window) NAME(make_window)(isize from, isize until) {
+    const isize a = max_size(0, min_size(from, LANES)), b = max_size(a, min_size(until, LANES));
+    return (NAME(window)){(int)a, (int)b};
+}
+#endif
+
+/* Values that a row `p` of `width` values gives to n <= LANES outputs whose first reads column `at`, `step` (1 or 2) apart. */
+typedef struct {
+    isize at;
+    NAME(window) low, high; /* of the first vector, and of the second that a step of 2 needs */
+} NAME(reach);
+
+INLINE NAME(reach) NAME(make_reach)(isize at, isize width, isize n, const int step) {
+    const isize until = min_size(width - at, n * step); /* the value between two steps is read too, and not used */
+    NAME(reach) r = {.at = at, .low = NAME(make_window)(-at, until)};
+    r.high = step == 2 ? NAME(make_window)(-at - LANES, until - LANES) : r.low;
+    return r;
+}
+
+INLINE vec NAME(load_reach)(const REAL *p, const NAME(reach) * r, const int step) {
+    const vec low = NAME(load_window)(p + r->at, r->low);
+    return step == 2 ? evens(low, NAME(load_window)(p + r->at + LANES, r->high)) : low;
+}
+
+/* The first n <= LANES lanes to p. */
+INLINE void store_first(REAL *p, vec v, isize n) {
+    if (n == LANES) store(p, v);
+    else store_part(p, v, n);
+}
+
+#endif
