@@ -310,6 +310,8 @@ SPECS = [
         (lambda: F.linear(ones(5, 4), ones(3, 4), ones(4)), ShapeError, "linear: bias must have one value per row of weight"),
         (lambda: F.linear(ones(5, 4).long(), ones(3, 4)), DTypeError, "linear: input and weight must be of one dtype, float32 or float64"),
     ], call=functional("linear"), peer=in_functional("linear")),
+    Spec("linear_relu", linear_samples, lambda *a: np.maximum(linear_oracle(*a), 0),
+         call=lambda *a: minidl.ops.linear_relu(*a), peer=lambda torch: lambda *a: torch.relu(torch.nn.functional.linear(*a))),
     Spec("conv1d", conv1d_samples, conv_oracle, call=functional("conv1d"), peer=in_functional("conv1d")),
     Spec("conv2d", conv2d_samples, conv_oracle, bad_conv2d(), call=functional("conv2d"), peer=in_functional("conv2d")),
     Spec("conv2d", beyond_samples, conv_oracle, call=functional("conv2d"), peer=lambda torch: None),

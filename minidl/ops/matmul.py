@@ -11,8 +11,9 @@ from ..tape import Function
 from ..tensor import Tensor
 from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
 from .channels import channel_sum
+from .relu import ReLUGrad
 
-__all__ = ["addmm", "baddbmm", "bmm", "dot", "linear", "matmul", "mm", "mv", "outer"]
+__all__ = ["addmm", "baddbmm", "bmm", "dot", "linear", "linear_relu", "matmul", "mm", "mv", "outer"]
 
 
 def product(a, b):
@@ -194,22 +195,24 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
 
 class Linear(Function, arrays=True):
-    """x (N, D) -> x weight^T + bias, weight (U, D), bias (U,) or None."""
+    """x (N, D) -> x weight^T + bias, then ReLU if asked; weight (U, D), bias (U,) or None."""
 
     __slots__ = ()
 
-    def forward(ctx, x, weight, bias):
-        need_x, need_weight, _ = ctx.needs_input_grad
-        ctx.save_for_backward(x if need_weight else None, weight if need_x else None)
+    def forward(ctx, x, weight, bias, rectified):
+        need_x, need_weight, _, _ = ctx.needs_input_grad
         out = empty((x.shape[0], weight.shape[0]), x.dtype)  # (N, U)
-        kernels.gemm(x, weight.T, out, None if bias is None else ascontiguous(bias), False, n_threads())
+        kernels.gemm(x, weight.T, out, None if bias is None else ascontiguous(bias), rectified, n_threads())
+        ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
         return out
 
     def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
+        x, weight, out = ctx.saved_tensors
+        if out is not None:
+            grad = ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
         grad_x = None if weight is None else MatMul.apply(grad, weight)  # (N, U) x (U, D)
         grad_weight = None if x is None else MatMul.apply(grad.swapaxes(0, 1), x)  # (U, N) x (N, D)
-        return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None
+        return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None
 
 
 def linear(input, weight, bias=None):
@@ -223,6 +226,23 @@ def linear(input, weight, bias=None):
     >>> minidl.nn.functional.linear(minidl.ones(1, 3), minidl.ones(2, 3), minidl.tensor([0.0, 1.0]))
     tensor([[3., 4.]])
     """
+    return affine(input, weight, bias, False)
+
+
+def linear_relu(input, weight, bias=None):
+    """`linear` and the ReLU behind it as one operation: max(0, y), in one pass over y.
+
+    Shapes and errors are those of `linear`. `nn.Sequential` uses it where a Linear is followed by a ReLU.
+
+    >>> import minidl
+    >>> minidl.ops.linear_relu(minidl.ones(1, 3), minidl.tensor([[1.0, 1.0, 1.0], [-1.0, 0.0, 0.0]]))
+    tensor([[3., 0.]])
+    """
+    return affine(input, weight, bias, True)
+
+
+def affine(input, weight, bias, rectified):
+    """What the two functions above share."""
     try:
         x, w, bias_shape = input._array, weight._array, None if bias is None else bias._array.shape
     except AttributeError:
@@ -234,6 +254,6 @@ def linear(input, weight, bias=None):
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats("linear", input=input, weight=weight, bias=bias)
     if x.ndim == 2:
-        return Linear.apply(input, weight, bias)
-    rows = Linear.apply(input.reshape(volume(x.shape[:-1]), x.shape[-1]), weight, bias)  # (N, U)
+        return Linear.apply(input, weight, bias, rectified)
+    rows = Linear.apply(input.reshape(volume(x.shape[:-1]), x.shape[-1]), weight, bias, rectified)  # (N, U)
     return rows.reshape(*x.shape[:-1], w.shape[0])
