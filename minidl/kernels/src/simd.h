@@ -141,6 +141,25 @@ INLINE vec load_part(const REAL *p, isize n) {
 INLINE void store_part(REAL *p, vec v, isize n) { memcpy(p, &v, (size_t)n * sizeof(REAL)); }
 #endif
 
+/* The same, whole vectors where n is large enough. */
+INLINE vec load_up_to(const REAL *p, isize n) { return n >= LANES ? load(p) : load_part(p, n); }
+INLINE void store_up_to(REAL *p, vec v, isize n) {
+    if (n >= LANES) store(p, v);
+    else store_part(p, v, n);
+}
+
+/* Store past the caches, for results larger than they are: the old line is not read first. p must be aligned to VB; end with store_past_end. */
+#if defined(__AVX512F__)
+INLINE void store_past(REAL *p, vec v) { _mm512_stream_si512((void *)p, (__m512i)v); }
+INLINE void store_past_end(void) { _mm_sfence(); }
+#elif defined(__AVX__)
+INLINE void store_past(REAL *p, vec v) { _mm256_stream_si256((void *)p, (__m256i)v); }
+INLINE void store_past_end(void) { _mm_sfence(); }
+#else
+INLINE void store_past(REAL *p, vec v) { store(p, v); }
+INLINE void store_past_end(void) {}
+#endif
+
 INLINE void copy_run(REAL *restrict to, const REAL *restrict from, isize n) {
     isize i = 0;
     for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));
