@@ -105,7 +105,7 @@ def test_a_change_of_saved_running_statistics_is_noticed():
 
 def network():
     first = nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)
-    return nn.Sequential(*first, nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten())
+    return nn.Sequential(*first, nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(96, 5), nn.ReLU())
 
 
 def one_by_one(model, x):
@@ -148,6 +148,7 @@ def test_sequential_fuses_only_where_nobody_can_see_it():
 
     x = minidl.randn(2, 3, 4, 4, requires_grad=True)
     assert "ReLUBackward" not in nodes_of(nn.Sequential(nn.BatchNorm2d(3), nn.ReLU())(x))
+    assert "ReLUBackward" not in nodes_of(nn.Sequential(nn.Linear(4, 3), nn.ReLU())(x))
     hooked = [nn.Sequential(nn.BatchNorm2d(3), nn.ReLU()) for _ in range(4)]
     seen = []
     hooked[0][0].register_forward_hook(lambda module, args, out: seen.append(out))

@@ -125,7 +125,7 @@ class Sequential(_ModuleSequence):
     def forward(self, input: Any) -> Any:
         """Return the last module's output.
 
-        A batch normalisation and the ReLU behind it are done in one pass. A max pooling behind a ReLU is done before it: the
+        A linear map or a batch normalisation and the ReLU behind it are done in one pass. A max pooling behind a ReLU is done before it: the
         two commute, values and gradients alike, and the ReLU then sees only what the pooling leaves. Modules with hooks
         keep their places and are called one by one, and so are subclasses.
         """

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..creation import empty
 from ..errors import ArgumentError
-from ..ops import linear
+from ..ops import linear, linear_relu
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -85,6 +85,10 @@ class Linear(Module):
     def forward(self, input):
         """Return `input @ weight.T + bias`."""
         return linear(input, self.weight, self.bias)
+
+    def forward_relu(self, input):
+        """Return the rectifier of `forward`'s result, computed in one pass; `Sequential` calls this by itself."""
+        return linear_relu(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The options."""

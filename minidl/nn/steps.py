@@ -6,13 +6,14 @@ from typing import Any
 
 from .activation import ReLU
 from .batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from .linear import Linear
 from .module import Module
 from .pool import MaxPool1d, MaxPool2d, MaxPool3d
 
 __all__ = ["steps"]
 
-_BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)
-_MAX_POOLS = (MaxPool1d, MaxPool2d, MaxPool3d)
+_ONE_PASS = {(first, ReLU) for first in (BatchNorm1d, BatchNorm2d, BatchNorm3d, Linear)}  # they have a method `forward_relu`
+_SWAPPED = {(ReLU, pool) for pool in (MaxPool1d, MaxPool2d, MaxPool3d)}
 
 
 def _unseen(*modules: Module) -> bool:
@@ -24,11 +25,11 @@ def steps(modules: list[Any]) -> list[Any]:
     """Return callables that do together what the modules do one after the other."""
     i = 0
     while i + 1 < len(modules):
-        first, second = modules[i : i + 2]
-        if type(second) is ReLU and type(first) in _BATCH_NORMS and _unseen(first, second):
+        first, second = modules[i], modules[i + 1]
+        pair = type(first), type(second)
+        if pair in _ONE_PASS and _unseen(first, second):
             modules[i : i + 2] = [first.forward_relu]
-        elif type(second) in _MAX_POOLS and type(first) is ReLU and _unseen(first, second):
-            if not (first.inplace or second.return_indices):
-                modules[i : i + 2] = second, first
+        elif pair in _SWAPPED and _unseen(first, second) and not (first.inplace or second.return_indices):
+            modules[i : i + 2] = second, first
         i += 1
     return modules

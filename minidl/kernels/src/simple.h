@@ -68,6 +68,8 @@ INLINE REAL NAME(sum_runs)(const REAL *x, isize runs, isize step, isize n) {
     return sum_lanes(((acc[0] + acc[1]) + (acc[2] + acc[3])) + ((acc[4] + acc[5]) + (acc[6] + acc[7])));
 }
 
+INLINE REAL NAME(sum_run)(const REAL *x, isize n) { return NAME(sum_runs)(x, 1, 0, n); }
+
 /* out[c] = sum over outer and inner; the order of the sum is fixed by the sizes. */
 void NAME(sum_channels)(isize outer, isize channels, isize inner, const void *x_, void *out_, int n_threads) {
     const REAL *x = x_;
