@@ -75,6 +75,11 @@ def test_the_transpose_is_the_adjoint(rng, stride, groups):
     assert (there * y).sum().item() == pytest.approx((x * back).sum().item())
 
 
+def test_outputs_that_no_input_reaches_hold_the_bias():
+    out = F.conv_transpose1d(minidl.ones(1, 1, 2), minidl.ones(1, 1, 2), minidl.tensor([5.0]), output_padding=2, dilation=3)
+    assert out.tolist() == [[[6, 6, 5, 6, 6, 5, 5]]]
+
+
 # translation
 
 

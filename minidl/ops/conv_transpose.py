@@ -30,19 +30,23 @@ def check_conv_transpose(op, n, x, w, bias, groups):
 
 @lru_cache(maxsize=512)
 def conv_transpose_plan(op, n, x, w, bias, stride, padding, output_padding, groups, dilation):
-    """From shapes and options: (shape of the result with its batch, geometry of `ConvGradX`, zeros to add behind x, or None).
+    """From shapes and options: (shape of the result with its batch, geometry of `ConvGradX`, shape before `sides`, `sides` or None).
 
-    Where a large dilation lets output_padding reach the stride, the last outputs lie beyond the convolution that is transposed here;
-    one more input, a zero, brings them back.
+    Where a large dilation lets output_padding reach the stride, no convolution maps the result to x: then all that x reaches is
+    computed, and its sides are cut off or filled up.
     """
     check_conv_transpose(op, n, x, w, bias, groups)
     stride, dilation = numbers_for(op, "stride", stride, n, least=1), numbers_for(op, "dilation", dilation, n, least=1)
     padding = numbers_for(op, "padding", padding, n, least=0)
     output_padding = numbers_for(op, "output_padding", output_padding, n, least=0)
     out = conv_transpose_sizes(op, x[-n:], w[2:], stride, padding, output_padding, dilation)
-    behind = [(0, extra // s) for extra, s in zip(output_padding, stride, strict=True)]
     batch = x[0] if len(x) == n + 2 else 1
-    return (batch, w[1] * groups, *out), (stride, padding, dilation, groups), behind if any(map(any, behind)) else None
+    shape = batch, w[1] * groups, *out
+    if all(extra < s for extra, s in zip(output_padding, stride, strict=True)):
+        return shape, (stride, padding, dilation, groups), shape, None
+    reach = conv_transpose_sizes(op, x[-n:], w[2:], stride, (0,) * n, (0,) * n, dilation)
+    sides = tuple((-p, extra - p) for p, extra in zip(padding, output_padding, strict=True))
+    return shape, (stride, (0,) * n, dilation, groups), (batch, w[1] * groups, *reach), sides
 
 
 def conv_transpose(op, n, input, weight, bias, stride, padding, output_padding, groups, dilation):
@@ -54,11 +58,13 @@ def conv_transpose(op, n, input, weight, bias, stride, padding, output_padding, 
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats(op, input=input, weight=weight, bias=bias)
     options = hashable(stride), hashable(padding), hashable(output_padding), groups, hashable(dilation)
-    shape, geometry, behind = conv_transpose_plan(op, n, x.shape, w.shape, bias_shape, *options)
+    shape, geometry, reach, sides = conv_transpose_plan(op, n, x.shape, w.shape, bias_shape, *options)
     batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
-    if behind is not None:
-        batched = pad_zeros(batched, behind)
-    result = ConvGradX.apply(batched, weight, bias, shape, geometry)
+    if sides is None:
+        result = ConvGradX.apply(batched, weight, bias, shape, geometry)
+    else:
+        result = pad_zeros(ConvGradX.apply(batched, weight, None, reach, geometry), sides)
+        result = result if bias is None else result + bias.reshape(-1, *(1,) * n)
     return result if x.ndim == n + 2 else result.reshape(shape[1:])
 
 
