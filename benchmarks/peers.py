@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 from contextlib import contextmanager
 
@@ -23,6 +24,8 @@ IMPORT_ROW = Row("import", "foundation", build=None, target=8.0, cost=())
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--rows", default="", metavar="REGEX", help="only rows whose 'family: name' the expression finds")
+    parser.add_argument("--draw", type=int, metavar="N", help="a random draw of N of these rows")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     parser.add_argument("--threads", default=str(machine.processors()), help="one count or several, '1,2' (default: all processors)")
     parser.add_argument("--rounds", type=int, default=11, help="samples of each side (default: 11)")
     parser.add_argument("--seconds", type=float, default=0.07, help="length of a sample (default: 0.07)")
@@ -72,9 +75,17 @@ def closing(duel: Duel):
         duel.close()
 
 
+def chosen(options: argparse.Namespace) -> list[Row]:
+    """The rows asked for, or a draw of them in their order."""
+    rows = select(options.rows)
+    if options.draw is None or options.draw >= len(rows):
+        return rows
+    return [rows[i] for i in sorted(random.Random(options.seed).sample(range(len(rows)), options.draw))]
+
+
 def run(options: argparse.Namespace) -> dict:
     """Measure and print every chosen row; returns what `--json` writes."""
-    rows = select(options.rows)
+    rows = chosen(options)
     if not options.rows or "import" in options.rows:
         rows = [*rows, IMPORT_ROW]
     document = {"machine": machine.describe(), "rounds": options.rounds, "roofs": {}, "versions": {}, "rows": []}
@@ -101,7 +112,7 @@ def main(words: list[str] | None = None) -> int:
     """Command line; the exit status is 1 when a row failed (not when one is slow)."""
     options = arguments(words)
     if options.list:
-        print(*(f"{row.family}: {row.name}" for row in [*select(options.rows), IMPORT_ROW]), sep="\n")
+        print(*(f"{row.family}: {row.name}" for row in [*chosen(options), IMPORT_ROW]), sep="\n")
         return 0
     try:
         document = run(options)

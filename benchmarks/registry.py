@@ -28,7 +28,8 @@ class Row:
     same: bool = True
 
 
-FAMILIES = ("foundation", "ground", "convolution", "recurrent")
+FAMILIES = ("foundation", "ground", "convolution", "recurrent", "layers")
+ON_REQUEST = "layers"  # hundreds of rows, measured only when the pattern names the family
 ROWS: dict[str, Row] = {}
 
 
@@ -51,9 +52,17 @@ def row(name: str, family: str, target: float, cost: Cost = (), same: bool = Tru
     return enter
 
 
-def select(pattern: str = "") -> list[Row]:
-    """The rows whose family or name the regular expression finds, family by family."""
+def named(name: str) -> Row:
+    """The row of this name."""
     from . import rows  # noqa: F401  entering the rows is what this import is for
 
-    found = [r for r in ROWS.values() if re.search(pattern, f"{r.family}: {r.name}")]
+    return ROWS[name]
+
+
+def select(pattern: str = "") -> list[Row]:
+    """The rows whose family or name the regular expression finds, family by family; `layers` only if it says so."""
+    from . import rows  # noqa: F401  entering the rows is what this import is for
+
+    rows_asked = [r for r in ROWS.values() if r.family != ON_REQUEST or ON_REQUEST in pattern]
+    found = [r for r in rows_asked if re.search(pattern, f"{r.family}: {r.name}")]
     return sorted(found, key=lambda r: FAMILIES.index(r.family))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -64,6 +65,10 @@ def summary(results: list[dict]) -> str:
     measured = [r for r in results if r["status"] == "measured"]
     reached = sum(r["ratio"] >= r["target"] for r in measured)
     text = [f"{reached} of {len(measured)} measured rows reach their target"]
+    if len(measured) > 1:
+        worst = min(measured, key=lambda r: r["ratio"])
+        mean = math.exp(sum(math.log(r["ratio"]) for r in measured) / len(measured))
+        text.append(f"geometric mean of the ratios {mean:.2f}, least {worst['ratio']:.2f} ({worst['name']})")
     for status in ("not there yet", "failed"):
         count = sum(r["status"] == status for r in results)
         if count:

@@ -61,7 +61,7 @@ class Bench:
     def build(self, row: str) -> dict:
         from benchmarks import registry
 
-        found = {r.name: r for r in registry.select()}[row]
+        found = registry.named(row)
         try:
             self.step = found.build(self.library)
             return {"checksums": checksums(self.step())}

@@ -71,7 +71,8 @@ def test_course_volumes_of_the_named_layers():
 
 def test_rows_have_unique_names_targets_and_a_family():
     rows = registry.select()
-    assert list(dict.fromkeys(r.family for r in rows)) == list(registry.FAMILIES)
+    assert [*dict.fromkeys(r.family for r in rows), registry.ON_REQUEST] == list(registry.FAMILIES)
+    assert {r.family for r in registry.select("layers: resnet50")} == {"layers"}
     assert all(r.target > 0 for r in rows)
     assert [r.name for r in registry.select("matmul")] == ["matmul 256", "matmul 1024"]
     with pytest.raises(ValueError, match="two rows named 'matmul 256'"):
@@ -85,6 +86,19 @@ def test_table_lines_are_aligned_and_absent_rows_say_why(document):
     assert measured.split() == ["lenet", "2", "1.00", "4.00", "4.00", "5%", "2.00", "ok", "0.500", "0.50", "0.12"]
     assert absent.endswith("not there yet: minidl: nothing")
     assert report.summary(document["rows"]) == "1 of 1 measured rows reach their target; 1 not there yet"
+
+
+def test_a_draw_depends_on_its_seed_alone_and_keeps_the_order():
+    words = ["--rows", "layers: ", "--draw", "20"]
+    first, again, other = (peers.chosen(peers.arguments([*words, "--seed", seed])) for seed in "445")
+    assert first == again != other and len(first) == 20
+    everything = registry.select("layers: ")
+    assert [r for r in everything if r in first] == first
+
+
+def test_several_rows_are_summed_up_by_their_geometric_mean(document):
+    row = document["rows"][0]
+    assert "geometric mean of the ratios 2.00, least 1.00 (slow)" in report.summary([row, row | {"ratio": 1.0, "name": "slow"}])
 
 
 def test_a_busy_machine_is_named(document):
