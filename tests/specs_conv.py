@@ -8,7 +8,7 @@ import minidl
 from minidl import nn
 from minidl.errors import ArgumentError, DTypeError, ShapeError
 from specs import Spec, at, normal
-from specs_kernels import functional, in_functional, numbers
+from specs_kernels import conv1d_samples, conv2d_samples, conv3d_samples, conv_oracle, functional, in_functional, numbers
 
 F = nn.functional
 ones = minidl.ones
@@ -135,7 +135,16 @@ def bad_conv_transpose2d():
     ]
 
 
+def conv_relu_samples(rng):
+    return [*conv1d_samples(rng), *conv2d_samples(rng), *conv3d_samples(rng)]
+
+
 SPECS = [
+    Spec("conv_relu", conv_relu_samples, lambda *a, **k: np.maximum(conv_oracle(*a, **k), 0), [
+        (lambda: minidl.ops.conv_relu(ones(1, 2, 4), ones(1, 3, 2)), ShapeError, "conv1d: in_channels of weight times groups must equal channels"),
+        (lambda: minidl.ops.conv_relu(ones(1, 2, 4), ones(2)), ShapeError, "conv1d: input must have 3 dimensions"),
+        (lambda: minidl.ops.conv_relu(ones(1, 2, 4, 4), None), DTypeError, "conv1d: tensors are needed for input and weight"),
+    ], call=lambda *a, **k: minidl.ops.conv_relu(*a, **k)),
     Spec("pad", pad_samples, pad_oracle, BAD_PAD, call=functional("pad"), peer=in_functional("pad")),
     Spec("conv_transpose1d", conv_transpose1d_samples, conv_transpose_oracle, call=functional("conv_transpose1d"), peer=in_functional("conv_transpose1d")),
     Spec("conv_transpose2d", conv_transpose2d_samples, conv_transpose_oracle, bad_conv_transpose2d(), call=functional("conv_transpose2d"),

@@ -150,6 +150,45 @@ def test_a_border_wider_than_the_image_is_refused():
         layer(minidl.ones(1, 1, 3, 8))
 
 
+@pytest.mark.parametrize("dtype", [minidl.float32, minidl.float64])
+def test_the_relu_behind_a_convolution_is_done_in_the_same_pass(rng, dtype):
+    for shape, kernel, options in [
+        ((2, 3, 9), (4, 3, 3), {}),
+        ((2, 3, 8, 9), (5, 3, 3, 3), {"padding": 1}),
+        ((2, 4, 7, 7), (4, 1, 3, 3), {"groups": 4, "stride": 2}),
+        ((2, 17, 6, 6), (33, 17, 1, 1), {}),
+        ((1, 2, 4, 5, 5), (3, 2, 2, 3, 3), {"dilation": (1, 2, 1)}),
+        ((0, 3, 5), (2, 3, 2), {}),
+    ]:
+        x, weight, bias = (minidl.tensor(rng.normal(size=size)).to(dtype) for size in (shape, kernel, kernel[:1]))
+        x.reshape(-1)[:1] = float("nan")
+        plain = minidl.relu(getattr(F, f"conv{len(kernel) - 2}d")(x, weight, bias, **options))
+        np.testing.assert_array_equal(minidl.ops.conv_relu(x, weight, bias, **options).numpy(), plain.numpy())
+        assert not shape[0] or minidl.isnan(plain).any()
+
+
+def test_sequential_rectifies_convolutions_in_one_pass(rng):
+    modules = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()
+    model = nn.Sequential(*modules).double()
+
+    def one_by_one(x):
+        for module in model:
+            x = module(x)
+        return x
+
+    results = []
+    for call in (model, one_by_one):
+        x = minidl.tensor(np.linspace(-1, 1, 2 * 2 * 64).reshape(2, 2, 8, 8), requires_grad=True)
+        model.zero_grad()
+        out = call(x)
+        (out * out).sum().backward()
+        results.append([out.detach().numpy(), x.grad.numpy(), *(each.grad.numpy() for each in model.parameters())])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    assert nn.Sequential(*modules[:2])(x).grad_fn.name() == "ConvBackward"
+    assert nn.Sequential(*modules[2:5])(minidl.ones(1, 3, 8, 8).double()).grad_fn.name() == "ReLUBackward"  # behind the pooling
+
+
 def test_layers_keep_their_state(tmp_path):
     for make in (nn.Conv2d, nn.ConvTranspose2d):
         layer, other = make(4, 6, (3, 2), groups=2), make(4, 6, (3, 2), groups=2)

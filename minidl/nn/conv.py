@@ -7,7 +7,7 @@ from typing import Any
 
 from ..creation import empty
 from ..errors import ArgumentError
-from ..ops import conv1d, conv2d, conv3d, pad
+from ..ops import conv1d, conv2d, conv3d, conv_relu, pad
 from ..shapes import same_padding
 from ..tensor import Tensor
 from . import init
@@ -165,6 +165,10 @@ class Conv1d(_ConvNd):
         """Return the convolution of `input` with the layer's weight."""
         return self._convolve(conv1d, input)
 
+    def forward_relu(self, input):
+        """Return the rectifier of `forward`'s result, computed in one pass; `Sequential` calls this by itself."""
+        return self._convolve(conv_relu, input)
+
 
 class Conv2d(_ConvNd):
     """Convolution over two spatial axes: images.
@@ -198,6 +202,10 @@ class Conv2d(_ConvNd):
         """Return the convolution of `input` with the layer's weight."""
         return self._convolve(conv2d, input)
 
+    def forward_relu(self, input):
+        """Return the rectifier of `forward`'s result, computed in one pass; `Sequential` calls this by itself."""
+        return self._convolve(conv_relu, input)
+
 
 class Conv3d(_ConvNd):
     """Convolution over three spatial axes: video, volumes.
@@ -227,3 +235,7 @@ class Conv3d(_ConvNd):
     def forward(self, input):
         """Return the convolution of `input` with the layer's weight."""
         return self._convolve(conv3d, input)
+
+    def forward_relu(self, input):
+        """Return the rectifier of `forward`'s result, computed in one pass; `Sequential` calls this by itself."""
+        return self._convolve(conv_relu, input)

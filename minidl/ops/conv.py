@@ -16,32 +16,39 @@ from .. import kernels
 from ..errors import ArgumentError, shape_error, word
 from ..shapes import conv_sizes, numbers_for, same_padding
 from ..tape import Function
+from ..tensor import Tensor
 from .arrays import ascontiguous, empty, expect_floats, has_kernel, hashable, n_threads, not_tensors
 from .channels import channel_sum
 from .padding import pad_zeros
+from .relu import ReLUGrad
 
-__all__ = ["conv1d", "conv2d", "conv3d"]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_relu"]
 
 
 class Conv(Function, arrays=True):
-    """x (N, C, *spatial), weight (F, C / G, *kernel), bias (F,) or None -> (N, F, *out); geometry = stride, padding, dilation, G."""
+    """x (N, C, *spatial), weight (F, C / G, *kernel), bias (F,) or None -> (N, F, *out), then ReLU if asked.
+
+    geometry = stride, padding, dilation, G.
+    """
 
     __slots__ = ("geometry", "shapes")
 
-    def forward(ctx, x, weight, bias, out_shape, geometry):
-        need_x, need_weight, _, _, _ = ctx.needs_input_grad
+    def forward(ctx, x, weight, bias, out_shape, geometry, rectified):
+        need_x, need_weight, *_ = ctx.needs_input_grad
         ctx.geometry, ctx.shapes = geometry, (x.shape, weight.shape)
-        ctx.save_for_backward(x if need_weight else None, weight if need_x else None)
         out = empty(out_shape, x.dtype)
+        ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
         bias = None if bias is None else ascontiguous(bias)
-        kernels.conv(ascontiguous(x), ascontiguous(weight), bias, out, *geometry, False, n_threads())
+        kernels.conv(ascontiguous(x), ascontiguous(weight), bias, out, *geometry, rectified, n_threads())
         return out
 
     def backward(ctx, grad):
-        x, weight = ctx.saved_tensors
+        x, weight, out = ctx.saved_tensors
+        if out is not None:
+            grad = ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
         grad_x = None if weight is None else ConvGradX.apply(grad, weight, None, ctx.shapes[0], ctx.geometry)
         grad_weight = None if x is None else ConvGradW.apply(grad, x, ctx.shapes[1], ctx.geometry)
-        return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None, None
+        return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None, None, None
 
 
 class ConvGradX(Function, arrays=True):
@@ -61,7 +68,7 @@ class ConvGradX(Function, arrays=True):
 
     def backward(ctx, grad_x):
         grad, weight = ctx.saved_tensors
-        grad_grad = None if weight is None else Conv.apply(grad_x, weight, None, ctx.shapes[0], ctx.geometry)
+        grad_grad = None if weight is None else Conv.apply(grad_x, weight, None, ctx.shapes[0], ctx.geometry, False)
         grad_weight = None if grad is None else ConvGradW.apply(grad, grad_x, ctx.shapes[1], ctx.geometry)
         return grad_grad, grad_weight, channel_sum(grad_x) if ctx.needs_input_grad[2] else None, None, None
 
@@ -82,7 +89,7 @@ class ConvGradW(Function, arrays=True):
         grad, x = ctx.saved_tensors
         need_grad, need_x, _, _ = ctx.needs_input_grad
         return (
-            Conv.apply(x, grad_weight, None, ctx.shapes[0], ctx.geometry) if need_grad else None,
+            Conv.apply(x, grad_weight, None, ctx.shapes[0], ctx.geometry, False) if need_grad else None,
             ConvGradX.apply(grad, grad_weight, None, ctx.shapes[1], ctx.geometry) if need_x else None,
             None,
             None,
@@ -136,7 +143,7 @@ def conv_plan(op, n, x, w, bias, stride, padding, dilation, groups):
     return (batch, w[0], *out), (stride, padding, dilation, groups), [(0, extra) for extra in behind] if any(behind) else None
 
 
-def cross_correlate(op, n, input, weight, bias, stride, padding, dilation, groups):
+def cross_correlate(op, n, input, weight, bias, stride, padding, dilation, groups, rectified=False):
     """The public functions below in `n` spatial dimensions."""
     try:
         x, w, bias_shape = input._array, weight._array, None if bias is None else bias._array.shape
@@ -149,7 +156,7 @@ def cross_correlate(op, n, input, weight, bias, stride, padding, dilation, group
     batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
     if behind is not None:
         batched = pad_zeros(batched, behind)
-    result = Conv.apply(batched, weight, bias, shape, geometry)
+    result = Conv.apply(batched, weight, bias, shape, geometry, rectified)
     return result if x.ndim == n + 2 else result.reshape(shape[1:])
 
 
@@ -199,3 +206,17 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     minidl.Size([1, 4, 2, 2, 2])
     """
     return cross_correlate("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_relu(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution and the ReLU behind it as one operation: max(0, out), in one pass over out.
+
+    `conv1d`, `conv2d` or `conv3d` by the rank of weight; shapes, options and errors are theirs. `nn.Sequential` uses it where a
+    convolution is followed by a ReLU.
+
+    >>> import minidl
+    >>> minidl.ops.conv_relu(minidl.tensor([[[1.0, 2.0, 4.0, 3.0]]]), minidl.tensor([[[-1.0, 1.0]]]))
+    tensor([[[1., 2., 0.]]])
+    """
+    n = min(3, max(1, getattr(weight, "ndim", 3) - 2))
+    return cross_correlate(f"conv{n}d", n, input, weight, bias, stride, padding, dilation, groups, True)
