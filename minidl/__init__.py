@@ -16,7 +16,7 @@ from .creation import *
 from .devices import *
 from .dtypes import *
 from .errors import *
-from .kernels import empty_cache, memory_stats, reset_peak_memory_stats, set_memory_cache_limit
+from .kernels import empty_cache, get_winograd, memory_stats, reset_peak_memory_stats, set_memory_cache_limit, set_winograd
 from .making import *
 from .modes import *
 from .ops import *

@@ -79,6 +79,10 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 6, 8, (9, 8), (3, 3), (1, 1), (1, 0), (2, 3), 2),
     (2, 3, 5, (4, 5, 6), (3, 2, 3), (1, 1, 1), (0, 0, 0), (1, 1, 1), 1),
     (2, 9, 3, (20,), (9,), (1,), (0,), (2,), 1),
+    # channels enough for Winograd's tiles: few of them, many, 5x5
+    (2, 17, 33, (7, 9), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (7, 24, 20, (14, 13), (3, 3), (1, 1), (1, 0), (1, 1), 1),
+    (2, 40, 34, (10, 9), (5, 5), (1, 1), (2, 2), (1, 1), 2),
 ]
 
 # a filter or several per channel, squares of 3, 5 and 7: rows shorter and longer than a vector, a plane shorter than a tile

@@ -14,6 +14,7 @@ from .waiting import machine  # isort: skip  (before everything that loads OpenM
 from ..config import serial_in_child
 from .choice import choose_level
 from .memory import empty, empty_cache, memory_stats, numpy_from_pool, reset_peak_memory_stats, set_memory_cache_limit
+from .winograd import get_winograd, set_winograd
 
 __all__ = [
     "adam_step",
@@ -28,6 +29,7 @@ __all__ = [
     "empty",
     "empty_cache",
     "gemm",
+    "get_winograd",
     "info",
     "log_softmax",
     "max_pool",
@@ -39,6 +41,7 @@ __all__ = [
     "relu_grad",
     "reset_peak_memory_stats",
     "set_memory_cache_limit",
+    "set_winograd",
     "sgd_step",
     "softmax",
     "sum_channels",
@@ -73,6 +76,8 @@ window_mean = _chosen.window_mean
 window_mean_grad = _chosen.window_mean_grad
 bandwidth = _compiled.bandwidth
 peak_flops = _compiled.peak_flops
+
+set_winograd(os.environ.get("MINIDL_WINOGRAD", "auto"))
 
 
 def info() -> dict[str, object]:

@@ -10,6 +10,7 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t[3] kernel, stride, pad, dilation
         Py_ssize_t input "in"[3]
         Py_ssize_t output "out"[3]
+        int winograd
 
     ctypedef struct pool_shape:
         Py_ssize_t planes

@@ -1,6 +1,15 @@
 """Convolutions in one to three spatial dimensions."""
 
 cdef double MOST_VALUES = 2.0 ** 46  # of a padded image: products of its sizes do not overflow
+cdef int largest_tile = 4            # see set_winograd_tile
+
+
+def set_winograd_tile(int tile):
+    """The largest tile that Winograd's algorithm may have from now on: 4, 2, or 0 for not at all."""
+    global largest_tile
+    if tile not in (0, 2, 4):
+        raise ValueError(f"set_winograd_tile: tile must be 0, 2 or 4, got {tile}")
+    largest_tile = tile
 
 
 cdef int spatial(tuple values, Py_ssize_t *to, Py_ssize_t filler) except -1:
@@ -58,6 +67,7 @@ cdef int fill_shape(conv_shape *shape, cnp.ndarray x, cnp.ndarray weight, cnp.nd
         raise ValueError(f"conv: geometry does not fit, got x {(<object> x).shape}, weight {(<object> weight).shape}, "
                          f"out {(<object> out).shape}, {stride}, {padding}, {dilation}, groups {groups}")
     shape.filters = weight.shape[0] // groups
+    shape.winograd = largest_tile
     if is_pointwise(shape):
         # it sees no rows: one long row serves it
         shape.input[2] *= shape.input[0] * shape.input[1]

@@ -1,6 +1,7 @@
 /* Convolution, its data gradient and its weight gradient: which of the ways each shape goes.
  *
  *     all three         conv_depthwise.h for filters of one channel each
+ *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters with many channels
  *     conv              conv.h: the packed core
  *     conv_grad_x       conv_scatter.h for small images with few zeros around them, else conv.h
  *     conv_grad_weight  conv_few.h with few filters, else conv_weight.h
@@ -14,47 +15,62 @@
 #include "conv_few.h"
 #include "conv_scatter.h"
 #include "conv_weight.h"
+#include "conv_winograd.h"
+#include "conv_winograd_weight.h"
 
 isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
-    return is_depthwise(s) ? NAME(planes_size)(s) : NAME(packed_scratch)(s, n_threads);
+    const int tile = NAME(winograd_tile)(s, 0);
+    if (is_depthwise(s)) return NAME(planes_size)(s);
+    return tile ? NAME(winograd_scratch)(s, 0, tile, n_threads) : NAME(packed_scratch)(s, n_threads);
 }
 
 /* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
 void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
+    const int tile = NAME(winograd_tile)(s, 0);
     if (is_depthwise(s)) NAME(depthwise)(s, x, weight, bias, relu, out, scratch, n_threads);
+    else if (tile) NAME(winograd_conv)(s, 0, tile, x, weight, bias, relu, out, scratch, n_threads);
     else NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
 }
 
 isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
+    const int tile = NAME(winograd_tile)(s, 1);
     if (is_depthwise(s)) return NAME(planes_size)(s);
+    if (tile) return NAME(winograd_scratch)(s, 1, tile, n_threads);
     const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
     return NAME(is_scatter)(s) ? max_size(packed, NAME(scatter_scratch)(s, n_threads)) : packed;
 }
 
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
 void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
+    const int tile = NAME(winograd_tile)(s, 1);
     if (is_depthwise(s)) NAME(depthwise_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+    else if (tile) NAME(winograd_conv)(s, 1, tile, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_scatter)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
         NAME(scatter_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
 }
 
 isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
+    const int tile = NAME(winograd_weight_tile)(s);
     if (is_depthwise(s)) return NAME(depthwise_weight_scratch)(s);
     const isize many = NAME(many_scratch)(s, n_threads);
+    if (tile) return max_size(many, NAME(winograd_weight_scratch)(s, tile, n_threads));
     return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
 }
 
 /* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in].
  *
- * Which of the two ways it goes is fixed by the shape and the result: with few filters, an infinite or NaN value of x also meets
- * the zeros behind the rows of the gradient and spoils sums that it is no part of, so these are taken again the other way. */
+ * Which of the ways it goes is fixed by the shape and the result: by Winograd's tiles and with few filters, an infinite or NaN value
+ * also meets numbers that it is no part of, so what is not finite is taken again the ordinary way. */
 void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
+    const int tile = NAME(winograd_weight_tile)(s);
     if (is_depthwise(s)) {
         NAME(depthwise_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
         return;
     }
-    if (NAME(is_few)(s)) {
+    if (tile) {
+        if (NAME(winograd_grad_weight)(s, tile, grad, x, grad_weight, scratch, n_threads)) return;
+    } else if (NAME(is_few)(s)) {
         NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
         if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;
     }

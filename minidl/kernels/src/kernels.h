@@ -12,6 +12,7 @@ typedef struct {
     ptrdiff_t images, groups;
     ptrdiff_t channels, filters; /* per group */
     ptrdiff_t in[3], out[3], kernel[3], stride[3], pad[3], dilation[3];
+    int winograd; /* the largest tile that Winograd's algorithm may have: 4, 2, or 0 for not at all */
 } conv_shape;
 
 typedef struct {

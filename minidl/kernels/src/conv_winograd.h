@@ -1,0 +1,276 @@
+/* Convolution forward and data gradient by Winograd's algorithm: 3x3 and 5x5 filters, unit stride and dilation, many channels.
+ *
+ * The data gradient is the same correlation with the filters turned round, channels and filters exchanged and the padding
+ * taps - 1 - pad. In the domain (see winograd.h) each of the points^2 positions is a matrix product on the packed core:
+ *
+ *     M[tile, filter] = sum over channels  V[tile, channel] U[channel, filter]        rows: tiles, read where they lie
+ *                                                                                     columns: filters, packed panels
+ * Two orders of work, chosen by the shape:
+ *
+ *     many tiles   U of all weights first; an item of work is a block of tiles that stays in the second cache:
+ *                  data -> V -> products -> M -> outputs
+ *     few tiles    V of all tiles first; an item is a panel of filters: weights -> U -> products -> M -> outputs, for
+ *                  some channels at a time, so that transformed weights, which are the most by far, never leave the cache
+ *
+ * What is not finite spreads within a tile: zero times infinity is NaN. Such outputs are noticed when they are stored, and
+ * their images are done again by the ordinary kernel. The same happens where intermediate values overflow. */
+#ifndef MINIDL_CONV_WINOGRAD_H
+#define MINIDL_CONV_WINOGRAD_H
+
+#include "conv.h"
+#include "matrices.h"
+#include "winograd_cost.h"
+#include "winograd_tiles.h"
+
+#define FEW_TILES 96          /* up to so many tiles in all, panels of filters are the items */
+#define DOMAIN_VALUES (1 << 18) /* V and M of a block of tiles have about so many values */
+#define CHANNEL_BLOCK 64      /* few tiles: channels at a time */
+
+typedef struct {
+    NAME(tiling) tiling;
+    isize groups, channels, filters;     /* per group, of the source and of the target */
+    isize before[2], src[2], dst[2];     /* rows and columns of zeros, sizes */
+    isize weight_filter, weight_channel; /* from one filter of the target to the next, and so on */
+    int turned, few;
+    isize chunks, panels, width;         /* of filters: vectors, panels of up to NV of these, values */
+    isize block, blocks;                 /* tiles at a time */
+    isize v_step, v_point, m_step, m_point, u_point; /* from tile to tile and from matrix to matrix */
+    isize u_size, v_size, m_size, pixels;            /* values of scratch */
+} NAME(winograd);
+
+/* First vector of panel q: panels differ by one vector at most. */
+INLINE isize NAME(panel_first)(const NAME(winograd) *w, isize q) { return w->chunks * q / w->panels; }
+
+static void NAME(plan_winograd)(NAME(winograd) *w, const conv_shape *s, int transposed, isize tile) {
+    const isize taps = s->kernel[1];
+    const isize *dst = transposed ? s->in : s->out, *src = transposed ? s->out : s->in;
+    w->groups = s->groups;
+    w->channels = transposed ? s->filters : s->channels;
+    w->filters = transposed ? s->channels : s->filters;
+    w->weight_filter = transposed ? taps * taps : s->channels * taps * taps;
+    w->weight_channel = transposed ? s->channels * taps * taps : taps * taps;
+    w->turned = transposed;
+    for (int d = 0; d < 2; d++) {
+        w->before[d] = transposed ? taps - 1 - s->pad[1 + d] : s->pad[1 + d];
+        w->src[d] = src[1 + d];
+        w->dst[d] = dst[1 + d];
+    }
+    w->tiling = (NAME(tiling)){(int)(tile + taps - 1), (int)tile, (int)taps, s->images, ceil_div(w->dst[0], tile), ceil_div(w->dst[1], tile), 0};
+    const isize tiles = w->tiling.tiles = s->images * w->tiling.tiles_y * w->tiling.tiles_x, matrices = (tile + taps - 1) * (tile + taps - 1);
+    w->chunks = ceil_div(w->filters, LANES);
+    w->width = w->chunks * LANES;
+    w->few = tiles <= FEW_TILES;
+    w->panels = w->few ? min_size(w->chunks, round_up(ceil_div(w->chunks, NV), 2)) : ceil_div(w->chunks, NV);
+    const isize affordable = DOMAIN_VALUES / (matrices * (w->channels + w->width));
+    w->block = w->few ? tiles : even_block(tiles, max_size(4 * MR, min_size(12 * MR, affordable)), 1);
+    w->blocks = ceil_div(tiles, w->block);
+    const isize columns = w->few ? min_size(w->chunks, ceil_div(w->chunks, w->panels)) * LANES : w->width;
+    w->v_step = round_up(w->channels, LANES);
+    w->v_point = w->block * w->v_step + LANES;
+    w->m_step = columns;
+    w->m_point = w->block * columns + LANES;
+    w->u_point = (w->few ? min_size(CHANNEL_BLOCK, w->channels) : w->channels) * columns + LANES;
+    w->u_size = matrices * w->u_point;
+    w->v_size = matrices * w->v_point;
+    w->m_size = matrices * w->m_point;
+    const isize out = RUN_TILES * tile * tile * LANES, weights = CHANNEL_BLOCK * taps * taps * LANES;
+    w->pixels = max_size(max_size(out, weights), NAME(tiles_scratch)(&w->tiling, w->block, w->src[0], w->src[1]));
+}
+
+/* The taps of a filter, `step` apart, which is negative for one that is turned round. */
+INLINE void NAME(filter_points)(const int points, const int taps, const REAL *tap, isize step, REAL *to, isize to_step) {
+    vec g[MAX_FILTER][MAX_FILTER];
+    UNROLL(5)
+    for (int a = 0; a < taps; a++)
+        UNROLL(5)
+        for (int b = 0; b < taps; b++) g[a][b] = load(tap + (a * taps + b) * step);
+    NAME(evaluate_square)(points, taps, 1, g, to, to_step);
+}
+
+/* U of LANES filters from f on and channels c0 .. c1: to + (i points + j) u_point + (c - c0) step. */
+static void NAME(transform_weights)(const NAME(winograd) *w, const REAL *weight, isize f, isize c0, isize c1, REAL *to, isize step, REAL *scratch) {
+    const int points = w->tiling.points, taps = w->tiling.taps;
+    const isize area = taps * taps, lanes = min_size(LANES, w->filters - f);
+    const isize readable = w->filters * w->channels * area, first = w->turned ? area - 1 : 0, tap_step = w->turned ? -LANES : LANES;
+    for (isize c = c0; c < c1;) {
+        /* taps of consecutive channels of a filter follow each other in memory, those of a turned filter do not */
+        const isize count = w->turned ? 1 : min_size(CHANNEL_BLOCK, c1 - c), at = f * w->weight_filter + c * w->weight_channel;
+        NAME(lanes_in)(scratch, weight + at, w->weight_filter, lanes, count * area, readable - at);
+        for (isize i = 0; i < count; i++, c++, to += step) {
+            const REAL *g = scratch + (i * area + first) * LANES;
+            if (points == 4) NAME(filter_points)(4, 3, g, tap_step, to, w->u_point);
+            else if (taps == 3) NAME(filter_points)(6, 3, g, tap_step, to, w->u_point);
+            else NAME(filter_points)(6, 5, g, tap_step, to, w->u_point);
+        }
+    }
+}
+
+/* M (+)= V U at every point, for `tiles` tiles and the panels first .. last, whose U begins at u with c channels. */
+static void NAME(multiply_points)(const NAME(winograd) *w, const REAL *v, const REAL *u, REAL *m, isize tiles, isize c, isize first, isize last, int add) {
+    const isize matrices = w->tiling.points * w->tiling.points, row_panels = ceil_div(tiles, MR);
+    isize a_row[MR];
+    for (int i = 0; i < MR; i++) a_row[i] = i * w->v_step;
+    NAME(tile_job) job = {.kc = c, .n_blocks = 1, .a_row = a_row, .a_step = 1, .ldc = w->m_step, .add = add};
+    for (isize point = 0; point < matrices; point++) {
+        const isize start = NAME(panel_first)(w, first);
+        for (isize panel = first; panel < last; panel++) {
+            const isize column = (NAME(panel_first)(w, panel) - start) * LANES, vecs = NAME(panel_first)(w, panel + 1) - NAME(panel_first)(w, panel);
+            job.b = u + point * w->u_point + column * c;
+            job.ldb = vecs * LANES;
+            for (isize i = 0; i < row_panels; i++) {
+                const isize tile = tiles * i / row_panels, rows = tiles * (i + 1) / row_panels - tile;
+                job.a = v + point * w->v_point + tile * w->v_step;
+                job.c = m + point * w->m_point + tile * w->m_step + column;
+                NAME(tiles_rows)[vecs - 1][rows - 1](&job);
+            }
+        }
+    }
+}
+
+typedef struct {
+    const NAME(winograd) *plan;
+    const REAL *weight;
+    NAME(tile_source) src;
+    NAME(tile_target) dst;
+    isize weight_group, src_group, dst_group;
+    REAL *shared; /* U of all groups, or V when there are few tiles */
+} NAME(winograd_job);
+
+/* The source, target and weights of one group. */
+static NAME(winograd_job) NAME(of_group)(const NAME(winograd_job) *job, isize group) {
+    NAME(winograd_job) g = *job;
+    g.weight += group * job->weight_group;
+    g.src.data += group * job->src_group;
+    g.src.readable -= group * job->src_group;
+    g.dst.data += group * job->dst_group;
+    if (g.dst.bias) g.dst.bias += group * job->plan->filters;
+    g.shared += group * (job->plan->few ? job->plan->v_size : job->plan->u_size);
+    return g;
+}
+
+/* Many tiles, first half: U of one chunk of filters and some channels. */
+static void NAME(prepare_weights)(const NAME(winograd_job) *g, isize chunk, isize block, REAL *scratch) {
+    const NAME(winograd) *w = g->plan;
+    const isize panel = ((chunk + 1) * w->panels - 1) / w->chunks, start = NAME(panel_first)(w, panel);
+    const isize step = (NAME(panel_first)(w, panel + 1) - start) * LANES, c0 = block * CHANNEL_BLOCK;
+    NAME(transform_weights)(w, g->weight, chunk * LANES, c0, min_size(w->channels, c0 + CHANNEL_BLOCK),
+                            g->shared + start * LANES * w->channels + c0 * step + (chunk - start) * LANES, step, scratch);
+}
+
+/* Many tiles, second half: a block of tiles. */
+static void NAME(tiles_item)(const NAME(winograd_job) *g, isize block, REAL *scratch) {
+    const NAME(winograd) *w = g->plan;
+    const isize first = w->tiling.tiles * block / w->blocks, end = w->tiling.tiles * (block + 1) / w->blocks;
+    REAL *v = scratch, *m = v + w->v_size, *pixels = m + w->m_size;
+    for (isize c = 0; c < w->channels; c += LANES)
+        NAME(transform_data)(&w->tiling, &g->src, w->before, c, first, end, (NAME(domain)){v + c, w->v_step, w->v_point}, pixels);
+    NAME(multiply_points)(w, v, g->shared, m, end - first, w->channels, 0, w->panels, 0);
+    for (isize f = 0; f < w->filters; f += LANES)
+        NAME(transform_output)(&w->tiling, &g->dst, f, first, end, (NAME(domain)){m + f, w->m_step, w->m_point}, pixels);
+}
+
+/* Few tiles, first half: V of one chunk of channels. */
+static void NAME(prepare_data)(const NAME(winograd_job) *g, isize chunk, REAL *scratch) {
+    const NAME(winograd) *w = g->plan;
+    NAME(transform_data)(&w->tiling, &g->src, w->before, chunk * LANES, 0, w->tiling.tiles,
+                         (NAME(domain)){g->shared + chunk * LANES, w->v_step, w->v_point}, scratch);
+}
+
+/* Few tiles, second half: a panel of filters. */
+static void NAME(panel_item)(const NAME(winograd_job) *g, isize panel, REAL *scratch) {
+    const NAME(winograd) *w = g->plan;
+    const isize start = NAME(panel_first)(w, panel), end = NAME(panel_first)(w, panel + 1), step = (end - start) * LANES;
+    REAL *u = scratch, *m = u + w->u_size, *pixels = m + w->m_size;
+    for (isize c = 0; c < w->channels; c += CHANNEL_BLOCK) {
+        const isize c1 = min_size(w->channels, c + CHANNEL_BLOCK);
+        for (isize chunk = start; chunk < end; chunk++)
+            NAME(transform_weights)(w, g->weight, chunk * LANES, c, c1, u + (chunk - start) * LANES, step, pixels);
+        NAME(multiply_points)(w, g->shared + c, u, m, w->tiling.tiles, c1 - c, panel, panel + 1, c > 0);
+    }
+    for (isize chunk = start; chunk < end; chunk++)
+        NAME(transform_output)(&w->tiling, &g->dst, chunk * LANES, 0, w->tiling.tiles,
+                               (NAME(domain)){m + (chunk - start) * LANES, w->m_step, w->m_point}, pixels);
+}
+
+static isize NAME(winograd_thread)(const NAME(winograd) *w) { return round_up((w->few ? w->u_size : w->v_size) + w->m_size + w->pixels, LANES); }
+
+/* Values that a flag per image takes. */
+static isize NAME(flags_size)(isize images) { return round_up(ceil_div(images, (isize)sizeof(REAL)), LANES); }
+
+static isize NAME(winograd_values)(const NAME(winograd) *w, int n_threads) {
+    return NAME(flags_size)(w->tiling.images) + w->groups * (w->few ? w->v_size : w->u_size) + n_threads * NAME(winograd_thread)(w);
+}
+
+static void NAME(run_winograd)(NAME(winograd_job) *job, REAL *scratch, int n_threads) {
+    const NAME(winograd) *w = job->plan;
+    const isize chunks = w->few ? ceil_div(w->channels, LANES) : w->chunks * ceil_div(w->channels, CHANNEL_BLOCK);
+    const isize items = w->few ? w->panels : w->blocks, points = w->tiling.points, per_thread = NAME(winograd_thread)(w);
+    const double cost = 2.0 * w->groups * w->tiling.tiles * points * points * w->channels * w->width / FLOPS_PER_NS;
+    job->dst.spoilt = (char *)scratch;
+    job->shared = scratch + NAME(flags_size)(w->tiling.images);
+    memset(scratch, 0, (size_t)w->tiling.images);
+    scratch = job->shared + w->groups * (w->few ? w->v_size : w->u_size);
+    const int team = team_begin(n_threads, cost);
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+        REAL *mine = scratch + thread_index() * per_thread;
+#pragma omp for schedule(dynamic)
+        for (isize i = 0; i < w->groups * chunks; i++) {
+            const NAME(winograd_job) g = NAME(of_group)(job, i / chunks);
+            if (w->few) NAME(prepare_data)(&g, i % chunks, mine);
+            else NAME(prepare_weights)(&g, i % chunks % w->chunks, i % chunks / w->chunks, mine);
+        }
+#pragma omp for schedule(dynamic)
+        for (isize i = 0; i < w->groups * items; i++) {
+            const NAME(winograd_job) g = NAME(of_group)(job, i / items);
+            (w->few ? NAME(panel_item) : NAME(tiles_item))(&g, i % items, mine);
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+/* Whether the algorithm applies, and the tile that it is worth: 4 or 2, or 0 for the ordinary kernel. */
+static int NAME(winograd_tile)(const conv_shape *s, int transposed) {
+    const isize *dst = transposed ? s->in : s->out;
+    return NAME(best_tile)(s, transposed ? s->filters : s->channels, transposed ? s->channels : s->filters, dst);
+}
+
+static isize NAME(winograd_scratch)(const conv_shape *s, int transposed, int tile, int n_threads) {
+    const isize ordinary = transposed ? NAME(packed_grad_x_scratch)(s, n_threads) : NAME(packed_scratch)(s, n_threads);
+    NAME(winograd) plan;
+    NAME(plan_winograd)(&plan, s, transposed, tile);
+    return max_size(NAME(winograd_values)(&plan, n_threads), NAME(flags_size)(s->images) + ordinary);
+}
+
+/* conv, or conv_grad_x when transposed. */
+static void NAME(winograd_conv)(const conv_shape *s, int transposed, int tile, const REAL *src, const REAL *weight, const REAL *bias, int relu,
+                                REAL *dst, REAL *scratch, int n_threads) {
+    NAME(winograd) plan;
+    NAME(plan_winograd)(&plan, s, transposed, tile);
+    const isize src_area = plan.src[0] * plan.src[1], dst_area = plan.dst[0] * plan.dst[1];
+    const isize src_image = s->groups * plan.channels * src_area, dst_image = s->groups * plan.filters * dst_area;
+    NAME(winograd_job) job = {
+        .plan = &plan,
+        .weight = weight,
+        .src = {src, plan.src[0], plan.src[1], plan.channels, src_image, s->images * src_image},
+        .dst = {dst, plan.dst[0], plan.dst[1], plan.filters, dst_image, bias, relu, NULL},
+        .weight_group = s->filters * s->channels * volume(s->kernel),
+        .src_group = plan.channels * src_area,
+        .dst_group = plan.filters * dst_area,
+    };
+    NAME(run_winograd)(&job, scratch, n_threads);
+    for (isize n = 0, end; n < s->images; n = end + 1) {
+        conv_shape again = *s;
+        for (; n < s->images && !job.dst.spoilt[n];) n++;
+        for (end = n; end < s->images && job.dst.spoilt[end];) end++;
+        again.images = end - n;
+        if (end == n) continue;
+        REAL *rest = scratch + NAME(flags_size)(s->images);
+        if (transposed) NAME(packed_grad_x)(&again, src + n * src_image, weight, dst + n * dst_image, rest, n_threads);
+        else NAME(packed_conv)(&again, src + n * src_image, weight, bias, relu, dst + n * dst_image, rest, n_threads);
+    }
+}
+
+#endif

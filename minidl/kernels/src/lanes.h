@@ -1,0 +1,91 @@
+/* Channels into lanes and back: a block of an image with one channel per lane, so that what is done to every channel alike
+ * runs on whole vectors without shuffles.
+ *
+ *     from, `row` apart          to[j]
+ *     channel 0   a b c ..       a A .. | b B .. | c C .. | ..
+ *     channel 1   A B C ..
+ *     ..                         lanes beyond the last channel are zero */
+#ifndef MINIDL_LANES_H
+#define MINIDL_LANES_H
+
+#include "simd.h"
+
+#define N_LANES (VB / (REAL_BITS / 8)) /* LANES for the preprocessor */
+
+/* The lower and the upper halves of two vectors, interleaved. */
+INLINE vec zip_low(vec a, vec b) {
+#if N_LANES == 16
+    return SHUFFLE(VB, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif N_LANES == 8
+    return SHUFFLE(VB, a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#elif N_LANES == 4
+    return SHUFFLE(VB, a, b, 0, 4, 1, 5);
+#else
+    return SHUFFLE(VB, a, b, 0, 2);
+#endif
+}
+
+INLINE vec zip_high(vec a, vec b) {
+#if N_LANES == 16
+    return SHUFFLE(VB, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif N_LANES == 8
+    return SHUFFLE(VB, a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#elif N_LANES == 4
+    return SHUFFLE(VB, a, b, 2, 6, 3, 7);
+#else
+    return SHUFFLE(VB, a, b, 1, 3);
+#endif
+}
+
+/* A square of vectors is transposed by log2(LANES) perfect shuffles. */
+INLINE void NAME(transpose_lanes)(vec v[N_LANES]) {
+    UNROLL(4)
+    for (int size = N_LANES; size > 1; size /= 2) {
+        vec next[N_LANES];
+        UNROLL(8)
+        for (int i = 0; i < N_LANES / 2; i++) {
+            next[2 * i] = zip_low(v[i], v[i + N_LANES / 2]);
+            next[2 * i + 1] = zip_high(v[i], v[i + N_LANES / 2]);
+        }
+        UNROLL(16)
+        for (int i = 0; i < N_LANES; i++) v[i] = next[i];
+    }
+}
+
+/* to[j][lane] = from[lane * row + j], j < n, lane < rows; `readable` values may be read from `from` on. */
+static void NAME(lanes_in)(REAL *restrict to, const REAL *restrict from, isize row, isize rows, isize n, isize readable) {
+    for (isize j = 0; j < n; j += LANES, to += LANES * LANES) {
+        const isize count = min_size(LANES, n - j);
+        vec v[N_LANES];
+        UNROLL(16)
+        for (int lane = 0; lane < N_LANES; lane++) {
+            const isize at = lane * row + j;
+            v[lane] = lane >= rows ? (vec){0} : at + LANES <= readable ? load(from + at) : load_part(from + at, count);
+        }
+        NAME(transpose_lanes)(v);
+        UNROLL(16)
+        for (int i = 0; i < N_LANES; i++) {
+            if (i >= count) break;
+            store(to + i * LANES, v[i]);
+        }
+    }
+}
+
+/* to[lane * row + j] = from[j][lane], j < n, lane < rows. */
+static void NAME(lanes_out)(REAL *restrict to, isize row, isize rows, const REAL *restrict from, isize n) {
+    for (isize j = 0; j < n; j += LANES, from += LANES * LANES) {
+        const isize count = min_size(LANES, n - j);
+        vec v[N_LANES];
+        UNROLL(16)
+        for (int i = 0; i < N_LANES; i++) v[i] = i < count ? load(from + i * LANES) : (vec){0};
+        NAME(transpose_lanes)(v);
+        UNROLL(16)
+        for (int lane = 0; lane < N_LANES; lane++) {
+            if (lane >= rows) break;
+            if (count == LANES) store(to + lane * row + j, v[lane]);
+            else store_part(to + lane * row + j, v[lane], count);
+        }
+    }
+}
+
+#endif
