@@ -3,6 +3,7 @@
 import numpy as np
 
 from minidl.kernels import reference
+from recurrent_cases import recurrent_cases
 
 INT = np.int64
 
@@ -297,7 +298,7 @@ def batch_norm_cases(rng, dtype):
 
 
 FAMILIES = [gemm_cases, conv_cases, pool_cases, pool_grad_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
-FAMILIES += [optimiser_cases]
+FAMILIES += [optimiser_cases, recurrent_cases]
 
 
 def all_cases(rng, dtype):

@@ -33,6 +33,11 @@ def widened(argument):
     return argument.astype(np.float64) if isinstance(argument, np.ndarray) and argument.dtype.kind == "f" else argument
 
 
+def shapes(argument):
+    """The shapes of the arrays in an argument, the rest as it is."""
+    return [shapes(a) for a in argument] if isinstance(argument, list) else getattr(argument, "shape", argument)
+
+
 def tolerance(arguments, dtype):
     """Rounding grows at worst with the square root of the longest sum, taken from the largest array."""
     longest = max((a.size for argument in arguments for a in flat(argument) if isinstance(a, np.ndarray)), default=1)
@@ -50,9 +55,7 @@ def test_values_equal_the_twin_in_float64(family, dtype, rng):
                 continue
             for g, w in zip(flat(got[position]), flat(want[position]), strict=True):
                 scale = np.abs(w[np.isfinite(w)]).max(initial=1.0) if w.dtype.kind == "f" else 1
-                np.testing.assert_allclose(
-                    g, w, rtol=bound, atol=bound * scale, err_msg=f"{name} {[getattr(a, 'shape', a) for a in arguments]}"
-                )
+                np.testing.assert_allclose(g, w, rtol=bound, atol=bound * scale, err_msg=f"{name} {shapes(arguments)}")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

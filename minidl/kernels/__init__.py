@@ -37,6 +37,10 @@ __all__ = [
     "memory_stats",
     "numpy_from_pool",
     "peak_flops",
+    "recurrent",
+    "recurrent_cell",
+    "recurrent_cell_grad",
+    "recurrent_grad",
     "relu",
     "relu_grad",
     "reset_peak_memory_stats",
@@ -67,6 +71,10 @@ gemm = _chosen.gemm
 log_softmax = _chosen.log_softmax
 max_pool = _chosen.max_pool
 max_pool_grad = _chosen.max_pool_grad
+recurrent = _chosen.recurrent
+recurrent_cell = _chosen.recurrent_cell
+recurrent_cell_grad = _chosen.recurrent_cell_grad
+recurrent_grad = _chosen.recurrent_grad
 relu = _chosen.relu
 relu_grad = _chosen.relu_grad
 sgd_step = _chosen.sgd_step

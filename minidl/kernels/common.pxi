@@ -29,6 +29,37 @@ cdef extern from "kernels.h" nogil:
         const int64_t *stop[3]
         const int64_t *third[3]
 
+    ctypedef struct recurrent_shape:
+        int cell
+        double update_sign
+        Py_ssize_t directions, steps, batch, units, width, sums, rows, row_step
+        const int64_t *starts
+        const int64_t *sizes
+
+    ctypedef struct recurrent_arrays:
+        const void *w_hh
+        const void *b_hn
+        const void *w_hr
+        const void *peephole
+        const void *mask
+        const void *h0
+        const void *c0
+        const void *products
+        const void *grad_out
+        const void *grad_h_n
+        const void *grad_c_n
+        void *gates
+        void *out
+        void *cells
+        void *extra
+        void *h_n
+        void *c_n
+        void *grad_gates
+        void *grad_h
+        void *grad_h0
+        void *grad_c0
+        Py_ssize_t gates_row, out_row, grad_out_row, grad_gates_row
+
     ctypedef struct kernel_table:
         Py_ssize_t (*gemm_scratch)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil
         void (*gemm)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
@@ -59,6 +90,12 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t (*window_mean_scratch)(const window_shape *shape, int n_threads) noexcept nogil
         void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads) noexcept nogil
         void (*window_mean_grad)(const window_shape *shape, const void *grad, void *grad_x, void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*recurrent_scratch)(const recurrent_shape *shape) noexcept nogil
+        void (*recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*recurrent_grad_scratch)(const recurrent_shape *shape) noexcept nogil
+        void (*recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) noexcept nogil
+        void (*recurrent_cell)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil
+        void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil
         void (*relu)(Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, void *grad_x, int n_threads) noexcept nogil
         void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil

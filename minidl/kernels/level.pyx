@@ -12,6 +12,7 @@ cimport numpy as cnp
 from cython.parallel cimport parallel, prange
 from libc.math cimport sqrt, sqrtf
 from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
 
 from minidl.kernels.memory cimport Block, acquire
 
@@ -23,6 +24,7 @@ include "conv.pxi"
 include "pool.pxi"
 include "norm.pxi"
 include "windows.pxi"
+include "recurrent.pxi"
 include "elementwise.pxi"
 include "softmax.pxi"
 include "optim.pxi"

@@ -5,7 +5,7 @@ Letters: steps T, batch N, features D, hidden units U, state width H (U, or P wi
     x (T, N, D) -> matrix (rows, D) -> input product (rows, G U), one GEMM -> all steps by the kernel -> out (T, N, H per direction)
 
 A row is one step of one sequence; `Steps` says which row belongs to which step, for dense and packed batches alike. The
-kernels see nothing else of the layout. Equations: `minidl/kernels/reference/recurrent.py`.
+kernels see nothing else of the layout. Equations: `minidl/kernels/reference/recurrences.py`.
 """
 
 from functools import lru_cache
@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 
 from .. import kernels
-from ..kernels.reference import recurrent as reference
 from ..tape import Function
 from .arrays import ascontiguous, empty, n_threads
 from .channels import channel_sum
@@ -102,7 +101,7 @@ class Recurrent(Function, arrays=True):
         arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
         h_n, c_n = empty(h0.shape, x.dtype), None if c0 is None else empty(c0.shape, x.dtype)
         w_hh, w_hr, peephole = (given(directions, which) for which in (1, 4, 5))
-        reference.recurrent(
+        kernels.recurrent(
             cell, update_sign, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
             *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
         )  # fmt: skip
@@ -125,7 +124,7 @@ class Recurrent(Function, arrays=True):
         whole = ctx.trace is not None or w_hr is not None
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
         grad_h0, grad_c0 = empty(h0.shape, out.dtype), None if c0 is None else empty(c0.shape, out.dtype)
-        reference.recurrent_grad(
+        kernels.recurrent_grad(
             cell, ctx.update_sign, gates, w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs, cells, extra, grad_outs,
             listed(ascontiguous(grad_h_n)), None if c0 is None else listed(ascontiguous(grad_c_n)), grad_gates, grad_h, listed(grad_h0),
             listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),

@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import kernels
 from ..gradients import grad as gradient
-from ..kernels.reference import recurrent as reference
 from ..tape import Function
 from ..tensor import Tensor
 from .arrays import ascontiguous, empty, empty_like, n_threads
@@ -34,7 +33,7 @@ class RecurrentCell(Function, arrays=True):
         gates, product = affine(x, w_ih, b_ih), affine(h, w_hh, b_hh)
         out, c_out = empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
         h_rows, c_rows = ascontiguous(h), None if c is None else ascontiguous(c)
-        reference.recurrent_cell(cell, update_sign, gates, product, h_rows, c_rows, out, c_out, n_threads())
+        kernels.recurrent_cell(cell, update_sign, gates, product, h_rows, c_rows, out, c_out, n_threads())
         ctx.save_for_backward(x, h, c, w_ih, w_hh, b_ih, b_hh, c_out, (gates, product, h_rows, c_rows))
         return out if c is None else (out, c_out)
 
@@ -47,7 +46,7 @@ class RecurrentCell(Function, arrays=True):
         grads = empty((h.shape[0], gates.shape[1] + (units if ctx.cell == "gru" else 0)), h.dtype)
         grad_h, grad_c = empty_like(h) if ctx.cell == "gru" else None, None if c is None else empty_like(c)
         grad_c_out = None if c is None else ascontiguous(grad_c_out)
-        reference.recurrent_cell_grad(
+        kernels.recurrent_cell_grad(
             ctx.cell, ctx.update_sign, gates, product, h_rows, c_rows, c_out, ascontiguous(grad_out), grad_c_out, grads, grad_h, grad_c,
             n_threads(),
         )  # fmt: skip

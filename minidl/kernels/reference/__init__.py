@@ -9,6 +9,7 @@ from .matmul import gemm
 from .normalisation import batch_norm, batch_norm_grad
 from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
+from .recurrences import recurrent, recurrent_cell, recurrent_cell_grad, recurrent_grad
 from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
 from .windows import window_mean, window_mean_grad
 
@@ -25,6 +26,10 @@ __all__ = [
     "log_softmax",
     "max_pool",
     "max_pool_grad",
+    "recurrent",
+    "recurrent_cell",
+    "recurrent_cell_grad",
+    "recurrent_grad",
     "relu",
     "relu_grad",
     "sgd_step",

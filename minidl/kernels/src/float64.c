@@ -8,6 +8,8 @@
 #include "mean.h"
 #include "norm_batch.h"
 #include "pool.h"
+#include "recurrent_backward.h"
+#include "recurrent_step.h"
 #include "simple.h"
 #include "softmax.h"
 

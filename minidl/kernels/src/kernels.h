@@ -32,6 +32,24 @@ typedef struct {
     const int64_t *first[3], *stop[3], *third[3];
 } window_shape;
 
+/* A recurrent layer over `rows` rows: step t of sequence n is row starts[t] + n row_step, n < sizes[t]. `sums` is gates times units,
+ * `width` the size of a state: units, or that of its projection. */
+enum { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_BEFORE };
+typedef struct {
+    int cell;
+    double update_sign;
+    ptrdiff_t directions, steps, batch, units, width, sums, rows, row_step;
+    const int64_t *starts, *sizes;
+} recurrent_shape;
+
+/* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. */
+typedef struct {
+    const void *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
+    const void *products, *grad_out, *grad_h_n, *grad_c_n;
+    void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
+    ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
+} recurrent_arrays;
+
 typedef struct {
     /* C[i] = A[i] B[i] (+ bias per column), i < batch */
     ptrdiff_t (*gemm_scratch)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int n_threads);
@@ -62,6 +80,13 @@ typedef struct {
     ptrdiff_t (*window_mean_scratch)(const window_shape *shape, int n_threads);
     void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads);
     void (*window_mean_grad)(const window_shape *shape, const void *grad, void *grad_x, void *scratch, int n_threads);
+
+    ptrdiff_t (*recurrent_scratch)(const recurrent_shape *shape);
+    void (*recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads);
+    ptrdiff_t (*recurrent_grad_scratch)(const recurrent_shape *shape);
+    void (*recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads);
+    void (*recurrent_cell)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);
+    void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);
 
     void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);

@@ -1,0 +1,268 @@
+"""Recurrent layers over whole sequences, and single steps. Equations, and what the arguments mean: reference/recurrences.py."""
+
+cdef dict RECURRENT_CELLS = {"rnn_tanh": 0, "rnn_relu": 1, "lstm": 2, "gru": 3, "gru_before": 4}
+cdef dict RECURRENT_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
+
+
+cdef void *block_of(cnp.ndarray first, cnp.ndarray x, Py_ssize_t rows, Py_ssize_t cols, bint writes, Py_ssize_t *row_size) except? NULL:
+    """Data of a matrix of the precision of `first`; with `row_size`, its rows may be any number of values apart."""
+    cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(first), step
+    if x is None or cnp.PyArray_NDIM(x) != 2 or x.shape[0] != rows or x.shape[1] != cols:
+        raise ValueError(f"recurrent: takes a matrix of shape {(rows, cols)} here, got {None if x is None else (<object> x).shape}")
+    if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(first):
+        raise TypeError(f"kernels take arrays of one precision, got {first.dtype} and {x.dtype}")
+    if writes and not cnp.PyArray_ISWRITEABLE(x):
+        raise ValueError("an OUT array of a kernel must be writeable")
+    step = cnp.PyArray_STRIDES(x)[0]
+    if row_size is NULL:
+        same_kind(first, x)
+    elif not cnp.PyArray_ISBEHAVED_RO(x) or step % size or (cols > 1 and rows > 0 and cnp.PyArray_STRIDES(x)[1] != size):
+        raise ValueError(f"recurrent: takes aligned matrices with contiguous rows, got strides {(<object> x).strides}")
+    else:
+        row_size[0] = step // size
+    return cnp.PyArray_DATA(x)
+
+
+cdef void *optional_block(cnp.ndarray first, list arrays, Py_ssize_t d, Py_ssize_t rows, Py_ssize_t cols, bint writes) except? NULL:
+    """Data of the matrix of a direction, NULL where the list is None."""
+    return NULL if arrays is None else block_of(first, arrays[d], rows, cols, writes, NULL)
+
+
+cdef int recurrent_geometry(recurrent_shape *shape, str cell, double update_sign, list gates, list w_hh, list h0, cnp.ndarray starts,
+                            cnp.ndarray sizes, Py_ssize_t row_step) except -1:
+    """Fill in a shape, checked so far that every row lies inside."""
+    cdef Py_ssize_t t
+    cdef const int64_t *start
+    cdef const int64_t *size
+    cdef cnp.ndarray first = gates[0], weight = w_hh[0], state = h0[0]
+    if cell not in RECURRENT_CELLS:
+        raise ValueError(f"recurrent: cell must be one of {', '.join(RECURRENT_CELLS)}, got {cell}")
+    if cnp.PyArray_NDIM(first) != 2 or cnp.PyArray_NDIM(weight) != 2 or cnp.PyArray_NDIM(state) != 2 or not 1 <= len(gates) <= 2 \
+            or len(w_hh) != len(gates) or len(h0) != len(gates):
+        raise ValueError("recurrent: takes matrices, one or two of each")
+    shape.cell, shape.update_sign, shape.directions = RECURRENT_CELLS[cell], update_sign, len(gates)
+    shape.rows, shape.sums, shape.width, shape.batch = first.shape[0], weight.shape[0], weight.shape[1], state.shape[0]
+    shape.units, shape.row_step = shape.sums // RECURRENT_GATES[cell], row_step
+    if shape.units < 1 or shape.sums != shape.units * RECURRENT_GATES[cell] or shape.width < 1 \
+            or (cell != "lstm" and shape.width != shape.units) or shape.sums > (<Py_ssize_t> 1 << 40) // shape.width:
+        raise ValueError(f"recurrent: w_hh must be (gates times units, units), got {(<object> weight).shape}")
+    if cnp.PyArray_TYPE(starts) != cnp.NPY_INT64 or cnp.PyArray_TYPE(sizes) != cnp.NPY_INT64 or cnp.PyArray_NDIM(sizes) != 1 \
+            or cnp.PyArray_NDIM(starts) != 1 or starts.shape[0] != sizes.shape[0] or row_step < 1 or row_step > max(1, shape.rows):
+        raise ValueError("recurrent: starts and sizes must be vectors of int64 of one length, row_step from 1 to the number of rows")
+    same_kind(starts, starts)
+    same_kind(sizes, sizes)
+    shape.steps, shape.starts, shape.sizes = sizes.shape[0], <const int64_t *> data(starts), <const int64_t *> data(sizes)
+    start, size = shape.starts, shape.sizes
+    for t in range(shape.steps):
+        if size[t] < 0 or size[t] > shape.batch or (t > 0 and size[t] > size[t - 1]) or start[t] < 0 or start[t] > shape.rows \
+                or (size[t] > 0 and start[t] + (size[t] - 1) * row_step >= shape.rows):
+            raise ValueError("recurrent: sizes must not rise, and every step lie within the rows")
+    if shape.steps and size[0] != shape.batch:
+        raise ValueError("recurrent: every sequence must have a first step")
+    return 0
+
+
+cdef int projection_of(recurrent_shape *shape, list w_hr) except -1:
+    if (shape.width != shape.units) != (w_hr is not None):
+        raise ValueError("recurrent: w_hr must be there when the width of w_hh is not that of its units, and only then")
+    return 0
+
+
+cdef int common_arrays(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, list gates, list w_hh, list w_hr, list peephole,
+                       list mask, list h0, list c0, list out, list cells, list extra, bint forward) except -1:
+    """What forward and backward take alike."""
+    cdef cnp.ndarray first = gates[0]
+    cdef bint is_lstm = shape.cell == 2, has_extra = shape.cell >= 3 or w_hr is not None
+    if (is_lstm and (c0 is None or cells is None)) or (has_extra and extra is None) or (w_hr is not None and not is_lstm):
+        raise ValueError("recurrent: an array that this cell needs is missing")
+    to.w_hh = block_of(first, w_hh[d], shape.sums, shape.width, False, NULL)
+    to.w_hr = optional_block(first, w_hr, d, shape.width, shape.units, False)
+    to.peephole = optional_block(first, peephole if is_lstm else None, d, 3, shape.units, False)
+    to.mask = optional_block(first, mask, d, shape.batch, shape.width, False)
+    to.h0 = block_of(first, h0[d], shape.batch, shape.width, False, NULL)
+    to.c0 = optional_block(first, c0 if is_lstm else None, d, shape.batch, shape.units, False)
+    to.gates = block_of(first, gates[d], shape.rows, shape.sums, forward, &to.gates_row)
+    to.out = block_of(first, out[d], shape.rows, shape.width, forward, &to.out_row)
+    to.cells = optional_block(first, cells if is_lstm else None, d, shape.rows, shape.units, forward)
+    to.extra = optional_block(first, extra if has_extra else None, d, shape.rows, shape.units, forward)
+    return 0
+
+
+def recurrent(
+    str cell,
+    double update_sign,
+    list gates,                  # INOUT [(rows, G U)] per direction, rows contiguous: input products -> activations
+    list w_hh,                   # IN    [(G U, H)]
+    list b_hn,                   # IN    [(U,)] of gru, or None
+    list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
+    list peephole,               # IN    [(3, U)] of an lstm, or None
+    list mask,                   # IN    [(N, H)] or None
+    list h0,                     # IN    [(N, H)]
+    list c0,                     # IN    [(N, U)] of an lstm, or None
+    list out,                    # OUT   [(rows, H)], rows contiguous
+    list cells,                  # OUT   [(rows, U)] of an lstm, or None
+    list extra,                  # OUT   [(rows, U)] of gru, gru_before and an lstm with projection, or None
+    list h_n,                    # OUT   [(N, H)]
+    list c_n,                    # OUT   [(N, U)] of an lstm, or None
+    cnp.ndarray starts,          # IN    (T,) int64
+    cnp.ndarray sizes,           # IN    (T,) int64, never rising
+    Py_ssize_t row_step,
+    int n_threads,
+):
+    """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`."""
+    cdef recurrent_shape shape
+    cdef recurrent_arrays arrays[2]
+    cdef const kernel_table *table
+    cdef Py_ssize_t d
+    cdef Block block
+    cdef cnp.ndarray first = gates[0]
+    some_threads(n_threads)
+    table = table_of(first)
+    recurrent_geometry(&shape, cell, update_sign, gates, w_hh, h0, starts, sizes, row_step)
+    projection_of(&shape, w_hr)
+    for d in range(shape.directions):
+        memset(&arrays[d], 0, sizeof(recurrent_arrays))
+        common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, True)
+        if b_hn is not None:
+            same_kind(first, b_hn[d])
+            if b_hn[d].size != shape.units:
+                raise ValueError(f"recurrent: b_hn must have {shape.units} values, got {b_hn[d].size}")
+            arrays[d].b_hn = data(b_hn[d])
+        arrays[d].h_n = block_of(first, h_n[d], shape.batch, shape.width, True, NULL)
+        if shape.cell == 2:
+            arrays[d].c_n = block_of(first, c_n[d], shape.batch, shape.units, True, NULL)
+    block = scratch(table.recurrent_scratch(&shape), table)
+    with nogil:
+        table.recurrent(&shape, arrays, block.pointer, n_threads)
+
+
+def recurrent_grad(
+    str cell,
+    double update_sign,
+    list gates,                  # IN    [(rows, G U)] activated, rows contiguous
+    list w_hh,                   # IN    [(G U, H)]
+    list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
+    list peephole,               # IN    [(3, U)] of an lstm, or None
+    list mask,                   # IN    [(N, H)] or None
+    list h0,                     # IN    [(N, H)]
+    list c0,                     # IN    [(N, U)] of an lstm, or None
+    list out,                    # IN    [(rows, H)], rows contiguous
+    list cells,                  # IN    [(rows, U)] of an lstm, or None
+    list extra,                  # IN    [(rows, U)] as `recurrent` filled it, or None
+    list grad_out,               # IN    [(rows, H)], rows contiguous
+    list grad_h_n,               # IN    [(N, H)]
+    list grad_c_n,               # IN    [(N, U)] of an lstm, or None
+    list grad_gates,             # OUT   [(rows, G U)], of gru [(rows, 4 U)]
+    list grad_h,                 # OUT   [(rows, H)]; needed with a projection, else may be None
+    list grad_h0,                # OUT   [(N, H)]
+    list grad_c0,                # OUT   [(N, U)] of an lstm, or None
+    cnp.ndarray starts,          # IN    (T,) int64
+    cnp.ndarray sizes,           # IN    (T,) int64, never rising
+    Py_ssize_t row_step,
+    int n_threads,
+):
+    """Backward through time: gradients of the sums that enter the gates, and of the initial states."""
+    cdef recurrent_shape shape
+    cdef recurrent_arrays arrays[2]
+    cdef const kernel_table *table
+    cdef Py_ssize_t d
+    cdef Block block
+    cdef cnp.ndarray first = gates[0]
+    some_threads(n_threads)
+    table = table_of(first)
+    recurrent_geometry(&shape, cell, update_sign, gates, w_hh, h0, starts, sizes, row_step)
+    projection_of(&shape, w_hr)
+    if w_hr is not None and grad_h is None:
+        raise ValueError("recurrent_grad: an lstm with projection needs grad_h")
+    for d in range(shape.directions):
+        memset(&arrays[d], 0, sizeof(recurrent_arrays))
+        common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, False)
+        arrays[d].grad_out = block_of(first, grad_out[d], shape.rows, shape.width, False, &arrays[d].grad_out_row)
+        arrays[d].grad_h_n = block_of(first, grad_h_n[d], shape.batch, shape.width, False, NULL)
+        arrays[d].grad_gates_row = shape.sums + (shape.units if shape.cell == 3 else 0)
+        arrays[d].grad_gates = block_of(first, grad_gates[d], shape.rows, arrays[d].grad_gates_row, True, NULL)
+        arrays[d].grad_h = optional_block(first, grad_h, d, shape.rows, shape.width, True)
+        arrays[d].grad_h0 = block_of(first, grad_h0[d], shape.batch, shape.width, True, NULL)
+        if shape.cell == 2:
+            arrays[d].grad_c_n = block_of(first, grad_c_n[d], shape.batch, shape.units, False, NULL)
+            arrays[d].grad_c0 = block_of(first, grad_c0[d], shape.batch, shape.units, True, NULL)
+    block = scratch(table.recurrent_grad_scratch(&shape), table)
+    with nogil:
+        table.recurrent_grad(&shape, arrays, block.pointer, n_threads)
+
+
+cdef int step_arrays(recurrent_shape *shape, recurrent_arrays *to, str cell, double update_sign, cnp.ndarray gates, cnp.ndarray product,
+                     cnp.ndarray h, cnp.ndarray c, cnp.ndarray c_out, bint forward) except -1:
+    if cell not in RECURRENT_CELLS or cell == "gru_before":
+        raise ValueError(f"recurrent_cell: cell must be rnn_tanh, rnn_relu, lstm or gru, got {cell}")
+    if cnp.PyArray_NDIM(h) != 2:
+        raise ValueError(f"recurrent_cell: h must be (N, U), got {(<object> h).shape}")
+    shape.cell, shape.update_sign = RECURRENT_CELLS[cell], update_sign
+    shape.batch, shape.units = h.shape[0], h.shape[1]
+    shape.sums = shape.units * <Py_ssize_t> RECURRENT_GATES[cell]
+    to.h0 = block_of(h, h, shape.batch, shape.units, False, NULL)
+    to.gates = block_of(h, gates, shape.batch, shape.sums, forward, NULL)
+    to.products = block_of(h, product, shape.batch, shape.sums, False, NULL)
+    if shape.cell == 2:
+        to.c0 = block_of(h, c, shape.batch, shape.units, False, NULL)
+        to.c_n = block_of(h, c_out, shape.batch, shape.units, forward, NULL)
+    return 0
+
+
+def recurrent_cell(
+    str cell,
+    double update_sign,
+    cnp.ndarray gates,           # INOUT (N, G U): W_ih x + b_ih -> activations
+    cnp.ndarray product,         # IN    (N, G U): W_hh h + b_hh
+    cnp.ndarray h,               # IN    (N, U)
+    cnp.ndarray c,               # IN    (N, U) of an lstm, or None
+    cnp.ndarray out,             # OUT   (N, U)
+    cnp.ndarray c_out,           # OUT   (N, U) of an lstm, or None
+    int n_threads,
+):
+    """One step: the new state in `out`, the new cell in `c_out`."""
+    cdef recurrent_shape shape
+    cdef recurrent_arrays arrays
+    cdef const kernel_table *table = table_of(h)
+    some_threads(n_threads)
+    memset(&shape, 0, sizeof(shape))
+    memset(&arrays, 0, sizeof(arrays))
+    step_arrays(&shape, &arrays, cell, update_sign, gates, product, h, c, c_out, True)
+    arrays.out = block_of(h, out, shape.batch, shape.units, True, NULL)
+    with nogil:
+        table.recurrent_cell(&shape, &arrays, n_threads)
+
+
+def recurrent_cell_grad(
+    str cell,
+    double update_sign,
+    cnp.ndarray gates,           # IN    (N, G U) activated
+    cnp.ndarray product,         # IN    (N, G U)
+    cnp.ndarray h,               # IN    (N, U)
+    cnp.ndarray c,               # IN    (N, U) of an lstm, or None
+    cnp.ndarray c_out,           # IN    (N, U) of an lstm, or None
+    cnp.ndarray grad_out,        # IN    (N, U)
+    cnp.ndarray grad_c_out,      # IN    (N, U) of an lstm, or None
+    cnp.ndarray grad_gates,      # OUT   (N, G U), of gru (N, 4 U)
+    cnp.ndarray grad_h,          # OUT   (N, U) of gru, or None: what reaches h directly
+    cnp.ndarray grad_c,          # OUT   (N, U) of an lstm, or None
+    int n_threads,
+):
+    """Gradients of the sums of one step, of the cell, and what reaches h directly (gru)."""
+    cdef recurrent_shape shape
+    cdef recurrent_arrays arrays
+    cdef const kernel_table *table = table_of(h)
+    some_threads(n_threads)
+    memset(&shape, 0, sizeof(shape))
+    memset(&arrays, 0, sizeof(arrays))
+    step_arrays(&shape, &arrays, cell, update_sign, gates, product, h, c, c_out, False)
+    arrays.grad_out = block_of(h, grad_out, shape.batch, shape.units, False, NULL)
+    arrays.grad_gates_row = shape.sums + (shape.units if shape.cell == 3 else 0)
+    arrays.grad_gates = block_of(h, grad_gates, shape.batch, arrays.grad_gates_row, True, NULL)
+    if shape.cell == 2:
+        arrays.grad_c_n = block_of(h, grad_c_out, shape.batch, shape.units, False, NULL)
+        arrays.grad_c0 = block_of(h, grad_c, shape.batch, shape.units, True, NULL)
+    elif shape.cell == 3:
+        arrays.grad_h0 = block_of(h, grad_h, shape.batch, shape.units, True, NULL)
+    with nogil:
+        table.recurrent_cell_grad(&shape, &arrays, n_threads)

@@ -1,0 +1,163 @@
+/* Recurrent layers over whole sequences: what forward and backward share.
+ *
+ *     for each direction                                       side by side, when there are threads for it
+ *       pack the recurrent weights: panels of NR units, the panels of the gates of the same units one behind the other
+ *       for each step, first to last (or last to first)
+ *         for each tile of NR units                            one panel per gate: second cache
+ *           for each chunk of rows                             rows: first cache; sums go into a buffer there
+ *             one micro-kernel call per gate and MR rows
+ *             activation and new state of the chunk, from the buffer
+ *
+ * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
+ *
+ *     by rows    each thread runs some of the sequences through all steps and waits for nobody. Sequences come sorted by length
+ *                and are dealt out in turns (0 1 2 2 1 0 0 1 ...), so that threads have the same number of steps to go.
+ *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
+ *                weights too large for one core. Threads meet at a barrier after every step, which yields when it has spun for long.
+ *
+ * Each sum runs over k in ascending order in one accumulator and each unit is in the same lane of the same tile in either case, so
+ * that results have the same bits for any number of threads. */
+#ifndef MINIDL_RECURRENT_H
+#define MINIDL_RECURRENT_H
+
+#include "gemm.h"
+#include "meeting.h"
+#include "recurrent_cells.h"
+
+#define CHUNK_ROWS (4 * MR)
+#define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows */
+
+/* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. */
+typedef struct {
+    isize k, cols, blocks, tiles;
+    REAL *data;
+} NAME(panels);
+
+/* First column of a tile; that of tile `tiles` is the number of columns, rounded up to whole vectors. */
+INLINE isize NAME(tile_start)(const NAME(panels) * p, isize tile) { return ceil_div(p->cols, LANES) * tile / p->tiles * LANES; }
+
+INLINE isize NAME(panels_size)(const NAME(panels) * p) { return p->k * p->blocks * round_up(p->cols, LANES); }
+
+/* Panels for a product of this size, in the scratch at *at. */
+static NAME(panels) NAME(make_panels)(isize k, isize cols, isize blocks, REAL **at) {
+    NAME(panels) p = {.k = k, .cols = cols, .blocks = blocks, .tiles = max_size(1, ceil_div(ceil_div(cols, LANES), NV)), .data = *at};
+    *at += round_up(NAME(panels_size)(&p), 16);
+    return p;
+}
+
+INLINE REAL *NAME(panel)(const NAME(panels) * p, isize tile, isize block) {
+    const isize start = NAME(tile_start)(p, tile), width = NAME(tile_start)(p, tile + 1) - start;
+    return p->data + p->k * (start * p->blocks + block * width);
+}
+
+/* The panels of tiles first .. last of B[k][block, col] = from[block * block_step + col * col_step + k * k_step]. */
+static void NAME(pack_panels)(const NAME(panels) * p, const REAL *from, isize block_step, isize col_step, isize k_step, isize first, isize last) {
+    for (isize tile = first; tile < last; tile++) {
+        const isize start = NAME(tile_start)(p, tile), width = NAME(tile_start)(p, tile + 1) - start;
+        for (isize block = 0; block < p->blocks; block++)
+            NAME(pack)(NAME(panel)(p, tile, block), width, from + block * block_step + start * col_step, col_step, k_step,
+                       min_size(width, p->cols - start), p->k);
+    }
+}
+
+/* sums[row][0 .. width] = A[row] B for the rows at a + a_row[row]: one panel. */
+static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, const REAL *a, const isize *a_row, isize rows, REAL *sums) {
+    const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, MR);
+    NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .a = a, .a_step = 1, .b = NAME(panel)(p, tile, block), .ldb = width, .ldc = NR};
+    for (isize part = 0; part < parts; part++) {
+        const isize first = rows * part / parts, count = rows * (part + 1) / parts - first;
+        job.a_row = a_row + first;
+        job.c = sums + first * NR;
+        NAME(tiles_rows)[width / LANES - 1][count - 1](&job);
+    }
+}
+
+/* What one thread does of a direction: every row_team-th row in turns, tiles of its part. */
+typedef struct {
+    const recurrent_shape *shape;
+    const recurrent_arrays *arrays;
+    int backwards;              /* the direction runs from the last step to the first */
+    isize row_rank, row_team;
+    isize part, parts;
+    meeting *others;            /* those who work on the same direction */
+    int n_others;
+    REAL *state;                /* forward: two copies of the state as the products see it, state_row apart */
+    isize state_row;
+    NAME(panels) main, second;
+} NAME(worker);
+
+INLINE isize worker_row(isize row_rank, isize row_team, isize i) {
+    return i * row_team + (i & 1 ? row_team - 1 - row_rank : row_rank);
+}
+INLINE isize NAME(own_row)(const NAME(worker) * w, isize i) { return worker_row(w->row_rank, w->row_team, i); }
+
+/* How many of the first n sequences are this worker's. */
+INLINE isize NAME(own_rows)(const NAME(worker) * w, isize n) {
+    const isize rounds = n / w->row_team;
+    return rounds + (NAME(own_row)(w, rounds) < n);
+}
+
+INLINE isize NAME(first_tile)(const NAME(worker) * w, const NAME(panels) * p, isize part) { return p->tiles * part / w->parts; }
+
+/* The step that comes `by` later in the order of the run, -1 where there is none. */
+INLINE isize NAME(step_after)(const NAME(worker) * w, isize t, isize by) {
+    const isize found = w->backwards ? t - by : t + by;
+    return found < w->shape->steps ? found : -1;
+}
+
+INLINE isize NAME(running)(const NAME(worker) * w, isize t) { return t < 0 ? 0 : (isize)w->shape->sizes[t]; }
+INLINE isize NAME(row_at)(const NAME(worker) * w, isize t, isize sequence) { return (isize)w->shape->starts[t] + sequence * w->shape->row_step; }
+
+/* All workers of the direction have come here. */
+INLINE void NAME(meet)(const NAME(worker) * w) {
+    if (w->n_others > 1) meet(w->others, w->n_others);
+}
+INLINE void NAME(meet_by_units)(const NAME(worker) * w) {
+    if (w->parts > 1) meet(w->others, w->n_others);
+}
+
+/* By rows or by units, for a team of workers; 0 where the worker has nothing to do. */
+static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
+    const recurrent_shape *s = w->shape;
+    const double weights = (double)s->sums * s->width * sizeof(REAL), step_ns = 2.0 * s->batch * s->sums * s->width / FLOPS_PER_NS;
+    const int by_rows = s->batch >= 2 * MR * team || (s->batch >= 4 * team && weights <= CACHE_BYTES);
+    const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && w->main.tiles >= team;
+    w->row_team = w->parts = 1;
+    w->row_rank = w->part = 0;
+    w->n_others = team;
+    if (by_units) {
+        w->part = rank;
+        w->parts = team;
+    } else if (by_rows || s->batch >= 2 * team) {
+        w->row_rank = rank;
+        w->row_team = team;
+    } else {
+        w->n_others = 1;
+        return rank == 0;
+    }
+    return 1;
+}
+
+/* Run `work` for each direction by a team of threads. */
+typedef void (*NAME(recurrent_work))(NAME(worker) * worker, REAL *scratch, int rank, int team);
+
+static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_arrays *arrays, REAL *scratch, isize per_direction, double cost,
+                                 NAME(recurrent_work) work, int n_threads) {
+    meeting others[2] = {{0}, {0}};
+    const int directions = (int)shape->directions, team = team_begin(n_threads, cost);
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+        const int rank = thread_index(), size = team_size(), side_by_side = directions == 2 && size > 1;
+        for (int d = 0; d < directions; d++) {
+            if (side_by_side && rank % 2 != d) continue;
+            NAME(worker) worker = {.shape = shape, .arrays = arrays + d, .backwards = d == 1, .others = others + d};
+            const int own_rank = side_by_side ? rank / 2 : rank, own_team = side_by_side ? (size + 1 - d) / 2 : size;
+            work(&worker, scratch + d * per_direction, own_rank, own_team);
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+#endif

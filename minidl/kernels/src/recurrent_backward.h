@@ -1,0 +1,180 @@
+/* A recurrent layer backward through time. Arguments and equations: minidl/kernels/reference/recurrences.py.
+ *
+ * The step that ran last comes first. Its sums, W_hh^T times the gradients of the gates one step later in the run, are the gradient of
+ * its new state; with what the output wants they go through the units and become the gradients of its own gates:
+ *
+ *     grad_gates of the later step  --product-->  gradient of h_t  --units-->  grad_gates of step t
+ *
+ * `grad_h0` (and `grad_c0`) hold, until the sequence begins, what reaches the state before by other ways than this product: at first
+ * the gradient of the last state. All gradients of weights are products over the whole sequence, made by the caller. */
+#ifndef MINIDL_RECURRENT_BACKWARD_H
+#define MINIDL_RECURRENT_BACKWARD_H
+
+#include "recurrent_forward.h"
+
+/* grad[0 .. n] = the gradient of the state after step t: product (NULL where the sequence ends at t), carry, output. */
+static void NAME(gather_grad)(const NAME(worker) * w, REAL *grad, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+    const recurrent_arrays *a = w->arrays;
+    const isize at = sequence * w->shape->width + start;
+    const REAL *carry = (const REAL *)a->grad_h0 + at, *mask = a->mask ? (const REAL *)a->mask + at : NULL;
+    const int carries = !sums || w->shape->cell >= GRU;
+    const REAL *out = t < 0 ? NULL : (const REAL *)a->grad_out + NAME(row_at)(w, t, sequence) * a->grad_out_row + start;
+    for (isize i = 0; i < n; i += LANES) {
+        const isize count = min_size(LANES, n - i);
+        vec v = sums ? load(sums + i) : (vec){0};
+        if (mask && sums) v *= load_step(mask + i, 1, count);
+        if (carries) v += load_step(carry + i, 1, count);
+        if (out) v += load_step(out + i, 1, count);
+        if (count == LANES) store(grad + i, v);
+        else store_part(grad + i, v, count);
+    }
+}
+
+/* What forward and backward units share of a row at step t. */
+INLINE NAME(units) NAME(units_at)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    const isize row = NAME(row_at)(w, t, sequence), units = s->units;
+    NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .peephole_step = units,
+                     .grad_gates = (REAL *)a->grad_gates + row * a->grad_gates_row + start, .sign = (REAL)s->update_sign};
+    u.extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
+    u.mask = a->mask ? (const REAL *)a->mask + sequence * s->width + start : NULL;
+    if (s->cell >= GRU) {
+        u.carry = (REAL *)a->grad_h0 + sequence * units + start;
+        u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, units, t, sequence) + start;
+    } else if (s->cell == LSTM) {
+        u.c = (REAL *)a->cells + row * units + start;
+        u.c_before = NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start;
+        u.grad_c = (REAL *)a->grad_c0 + sequence * units + start;
+        u.peephole = a->peephole ? (const REAL *)a->peephole + start : NULL;
+    }
+    return u;
+}
+
+/* One row of a tile at step t, or (t < 0) before the sequence began. */
+static void NAME(backward_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    if (t < 0) {
+        NAME(gather_grad)(w, (REAL *)a->grad_h0 + sequence * s->width + start, start, n, sums, t, sequence);
+        return;
+    }
+    REAL buffer[NR] __attribute__((aligned(64)));
+    REAL *grad = a->grad_h ? (REAL *)a->grad_h + NAME(row_at)(w, t, sequence) * s->width + start : buffer;
+    NAME(gather_grad)(w, grad, start, n, sums, t, sequence);
+    if (s->cell == LSTM && a->w_hr) return; /* on through the projection first */
+    NAME(units) u = NAME(units_at)(w, start, n, t, sequence);
+    u.grad_h = grad;
+    switch (s->cell) {
+    case RNN_TANH: NAME(tanh_grad)(&u); break;
+    case RNN_RELU: NAME(relu_cell_grad)(&u); break;
+    case LSTM: NAME(lstm_grad)(&u); break;
+    case GRU: NAME(gru_grad)(&u); break;
+    default: NAME(gru_before_grad)(&u);
+    }
+}
+
+/* After the second product: gradient of o tanh(c) through the projection, or of r seen. */
+static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+    NAME(units) u = NAME(units_at)(w, start, n, t, sequence);
+    u.grad_h = u.sums = sums;
+    if (w->shape->cell == LSTM) NAME(lstm_grad)(&u);
+    else NAME(gru_before_reset)(&u);
+}
+
+/* Own tiles and rows: the product of step `later` (-1: none), then the units of step t (-1: none, the sequences begin at `later`). */
+static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
+    const NAME(panels) *p = &w->main;
+    const recurrent_arrays *a = w->arrays;
+    const isize products = NAME(own_rows)(w, NAME(running)(w, later)), running = NAME(own_rows)(w, NAME(running)(w, t));
+    const isize rows = max_size(products, running), last = NAME(first_tile)(w, p, w->part + 1);
+    const REAL *grads = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
+    REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    isize a_row[CHUNK_ROWS];
+    for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
+        const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
+        for (isize first = 0; first < rows; first += CHUNK_ROWS) {
+            const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
+            for (isize i = 0; i < known; i++) a_row[i] = NAME(row_at)(w, later, NAME(own_row)(w, first + i)) * a->grad_gates_row;
+            if (known) NAME(row_product)(p, tile, 0, grads, a_row, known, sums);
+            for (isize i = 0; i < count; i++)
+                NAME(backward_units)(w, start, n, i < known ? sums + i * NR : NULL, first + i < running ? t : -1, NAME(own_row)(w, first + i));
+        }
+    }
+}
+
+/* The second product of step t and what follows from it. */
+static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
+    const NAME(panels) *p = &w->second;
+    const recurrent_arrays *a = w->arrays;
+    const int projection = w->shape->cell == LSTM;
+    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
+    const isize row_size = projection ? w->shape->width : a->grad_gates_row;
+    const REAL *grads = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
+    REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    isize a_row[CHUNK_ROWS];
+    for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
+        const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
+        for (isize first = 0; first < rows; first += CHUNK_ROWS) {
+            const isize count = min_size(CHUNK_ROWS, rows - first);
+            for (isize i = 0; i < count; i++) a_row[i] = NAME(row_at)(w, t, NAME(own_row)(w, first + i)) * row_size;
+            NAME(row_product)(p, tile, 0, grads, a_row, count, sums);
+            for (isize i = 0; i < count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, t, NAME(own_row)(w, first + i));
+        }
+    }
+}
+
+static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
+    const recurrent_shape *s = w->shape;
+    REAL *at = scratch;
+    w->main = NAME(make_panels)(s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width, 1, &at);
+    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(s->units, s->units, 1, &at);
+    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->width, s->units, 1, &at);
+    return at - scratch;
+}
+
+static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    const isize tiles = w->main.tiles, others = w->second.tiles;
+    NAME(pack_panels)(&w->main, a->w_hh, 0, 1, s->width, tiles * rank / team, tiles * (rank + 1) / team);
+    const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
+    if (w->second.data) NAME(pack_panels)(&w->second, second, 0, 1, s->units, others * rank / team, others * (rank + 1) / team);
+    for (isize sequence = rank; sequence < s->batch; sequence += team) {
+        copy_run((REAL *)a->grad_h0 + sequence * s->width, (const REAL *)a->grad_h_n + sequence * s->width, s->width);
+        if (s->cell == LSTM) copy_run((REAL *)a->grad_c0 + sequence * s->units, (const REAL *)a->grad_c_n + sequence * s->units, s->units);
+    }
+}
+
+static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
+    const recurrent_shape *s = w->shape;
+    NAME(backward_plan)(w, scratch);
+    if (!NAME(share_work)(w, rank, team)) return;
+    NAME(backward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
+    NAME(meet)(w);
+    isize later = -1;
+    for (isize step = s->steps - 1; step >= 0; step--) {
+        const isize t = w->backwards ? s->steps - 1 - step : step;
+        NAME(backward_step)(w, later, t);
+        NAME(meet_by_units)(w);
+        if (w->second.data) {
+            NAME(second_grad_step)(w, t);
+            NAME(meet_by_units)(w);
+        }
+        later = t;
+    }
+    NAME(backward_step)(w, later, -1);
+}
+
+isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {
+    NAME(worker) w = {.shape = shape};
+    return shape->directions * round_up(NAME(backward_plan)(&w, NULL), 16);
+}
+
+void NAME(recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
+    if (shape->batch == 0 || shape->steps == 0) return;
+    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * shape->width / FLOPS_PER_NS + 0.2);
+    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, cost, NAME(backward_work), n_threads);
+}
+
+#endif

@@ -1,0 +1,159 @@
+/* A recurrent layer forward. Arguments and equations: minidl/kernels/reference/recurrences.py. */
+#ifndef MINIDL_RECURRENT_FORWARD_H
+#define MINIDL_RECURRENT_FORWARD_H
+
+#include "recurrent.h"
+
+/* The state before step t of a sequence: an earlier row of `values`, or the first state where the sequence begins at t. */
+INLINE const REAL *NAME(value_before)(const NAME(worker) * w, const void *values, isize row_size, const void *first, isize width, isize t, isize sequence) {
+    const isize earlier = w->backwards ? (t + 1 < w->shape->steps ? t + 1 : -1) : t - 1;
+    if (sequence < NAME(running)(w, earlier)) return (const REAL *)values + NAME(row_at)(w, earlier, sequence) * row_size;
+    return (const REAL *)first + sequence * width;
+}
+
+/* A new state (n values from unit `start` on, at `h`) goes where the next step and the caller look for it. */
+static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize start, isize n, isize t, isize sequence, REAL *next) {
+    const recurrent_arrays *a = w->arrays;
+    REAL *to = next + sequence * w->state_row + start;
+    if (a->mask) {
+        const REAL *mask = (const REAL *)a->mask + sequence * w->shape->width + start;
+        for (isize i = 0; i < n; i++) to[i] = h[i] * mask[i];
+    } else copy_run(to, h, n);
+    if (sequence >= NAME(running)(w, NAME(step_after)(w, t, 1))) copy_run((REAL *)a->h_n + sequence * w->shape->width + start, h, n);
+}
+
+/* One row of a tile, its sums known: activations, new cell and state. */
+static void NAME(forward_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step, isize t, isize sequence, REAL *now, REAL *next) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    const isize row = NAME(row_at)(w, t, sequence), units = s->units;
+    REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
+    NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
+                     .extra = extra, .sign = (REAL)s->update_sign};
+    switch (s->cell) {
+    case RNN_TANH: NAME(tanh_cell)(&u); break;
+    case RNN_RELU: NAME(relu_cell)(&u); break;
+    case LSTM:
+        u.c_before = NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start;
+        u.c = (REAL *)a->cells + row * units + start;
+        u.peephole = a->peephole ? (const REAL *)a->peephole + start : NULL;
+        u.peephole_step = units;
+        if (a->w_hr) u.h = extra;
+        NAME(lstm_cell)(&u);
+        if (sequence >= NAME(running)(w, NAME(step_after)(w, t, 1))) copy_run((REAL *)a->c_n + sequence * units + start, u.c, n);
+        if (a->w_hr) return; /* the state comes from the second product */
+        break;
+    case GRU:
+        u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, units, t, sequence) + start;
+        u.bias = a->b_hn ? (const REAL *)a->b_hn + start : NULL;
+        NAME(gru_cell)(&u);
+        break;
+    default: /* GRU_BEFORE: the state comes from the second product */
+        u.seen = now + sequence * w->state_row + start;
+        NAME(gru_before_gates)(&u);
+        return;
+    }
+    NAME(spread_state)(w, out, start, n, t, sequence, next);
+}
+
+/* The same after the second product: of a projection, or W_hn (r seen) of gru_before. */
+static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence, REAL *next) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    const isize row = NAME(row_at)(w, t, sequence);
+    REAL *out = (REAL *)a->out + row * a->out_row + start;
+    if (s->cell == LSTM) copy_run(out, sums, n);
+    else {
+        NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = s->units, .sums = sums, .h = out};
+        u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, s->units, t, sequence) + start;
+        NAME(gru_before_cell)(&u);
+    }
+    NAME(spread_state)(w, out, start, n, t, sequence, next);
+}
+
+/* All own tiles and rows of a step: products of the rows of `now` (second: of `extra`), then the units. */
+static void NAME(forward_step)(const NAME(worker) * w, int second, isize t, REAL *now, REAL *next) {
+    const NAME(panels) *p = second ? &w->second : &w->main;
+    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
+    const REAL *a = second ? w->arrays->extra : now;
+    REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    isize a_row[CHUNK_ROWS];
+    for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
+        const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
+        for (isize first = 0; first < rows; first += CHUNK_ROWS) {
+            const isize count = min_size(CHUNK_ROWS, rows - first);
+            for (isize i = 0; i < count; i++) {
+                const isize sequence = NAME(own_row)(w, first + i);
+                a_row[i] = second ? NAME(row_at)(w, t, sequence) * w->shape->units : sequence * w->state_row;
+            }
+            for (isize block = 0; block < p->blocks; block++) NAME(row_product)(p, tile, block, a, a_row, count, sums + block * CHUNK_ROWS * NR);
+            for (isize i = 0; i < count; i++) {
+                const isize sequence = NAME(own_row)(w, first + i);
+                if (second) NAME(second_units)(w, start, n, sums + i * NR, t, sequence, next);
+                else NAME(forward_units)(w, start, n, sums + i * NR, CHUNK_ROWS * NR, t, sequence, now, next);
+            }
+        }
+    }
+}
+
+/* Scratch of a direction: panels, then the two states. */
+static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
+    const recurrent_shape *s = w->shape;
+    REAL *at = scratch;
+    const isize blocks = s->cell == GRU_BEFORE ? 2 : s->sums / s->units;
+    w->main = NAME(make_panels)(s->width, s->units, blocks, &at);
+    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(s->units, s->units, 1, &at);
+    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->units, s->width, 1, &at);
+    w->state_row = round_up(s->width, LANES) + LANES; /* rows that do not all fall into the same lines of the cache */
+    w->state = at;
+    return at + 2 * s->batch * w->state_row - scratch;
+}
+
+static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    const isize tiles = w->main.tiles, others = w->second.tiles;
+    NAME(pack_panels)(&w->main, a->w_hh, s->units * s->width, s->width, 1, tiles * rank / team, tiles * (rank + 1) / team);
+    const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
+    if (w->second.data) NAME(pack_panels)(&w->second, second, 0, s->units, 1, others * rank / team, others * (rank + 1) / team);
+    for (isize sequence = rank; sequence < s->batch; sequence += team)
+        for (isize i = 0; i < s->width; i++) {
+            const isize at = sequence * s->width + i;
+            const REAL h = ((const REAL *)a->h0)[at] * (a->mask ? ((const REAL *)a->mask)[at] : 1);
+            w->state[sequence * w->state_row + i] = w->state[(s->batch + sequence) * w->state_row + i] = h;
+        }
+}
+
+static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
+    const recurrent_shape *s = w->shape;
+    NAME(forward_plan)(w, scratch);
+    if (!NAME(share_work)(w, rank, team)) return;
+    NAME(forward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
+    NAME(meet)(w);
+    REAL *now = w->state, *next = w->state + s->batch * w->state_row;
+    for (isize step = 0; step < s->steps; step++) {
+        const isize t = w->backwards ? s->steps - 1 - step : step;
+        NAME(forward_step)(w, 0, t, now, next);
+        NAME(meet_by_units)(w);
+        if (w->second.data) {
+            NAME(forward_step)(w, 1, t, now, next);
+            NAME(meet_by_units)(w);
+        }
+        REAL *other = now;
+        now = next;
+        next = other;
+    }
+}
+
+isize NAME(recurrent_scratch)(const recurrent_shape *shape) {
+    NAME(worker) w = {.shape = shape};
+    return shape->directions * round_up(NAME(forward_plan)(&w, NULL), 16);
+}
+
+void NAME(recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
+    if (shape->batch == 0 || shape->steps == 0) return;
+    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * shape->width / FLOPS_PER_NS + 0.2);
+    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, cost, NAME(forward_work), n_threads);
+}
+
+#endif

@@ -1,0 +1,119 @@
+"""Calls of the recurrent kernels: every cell and option, dense (time and batch first) and packed rows, one and two directions."""
+
+import numpy as np
+
+GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
+
+SIZES = [  # N, U, P (of a projection), lengths or T, batch first
+    (1, 1, 1, 1, False),
+    (3, 5, 2, 4, False),
+    (2, 17, 16, 3, True),
+    (13, 50, 33, [5, 5, 4, 4, 4, 3, 2, 2, 1, 1, 1, 1, 1], False),
+    (9, 100, 49, 3, True),
+    (70, 20, 8, 2, False),
+    (0, 4, 2, 3, False),
+]
+LARGE = (5, 300, 200, [3, 3, 2, 1, 1], False)  # cut by units among threads
+
+
+def geometry(batch, lengths, batch_first):
+    """(starts, sizes, row_step, rows)."""
+    if isinstance(lengths, list):
+        sizes = np.array([sum(length > t for length in lengths) for t in range(max(lengths))], np.int64)
+        return np.cumsum(sizes) - sizes, sizes, 1, int(sizes.sum())
+    sizes, steps = np.full(lengths, batch, np.int64), np.arange(lengths, dtype=np.int64)
+    return (steps, sizes, lengths, batch * lengths) if batch_first else (steps * batch, sizes, 1, batch * lengths)
+
+
+class Case:
+    """Random arguments of one layer, and the calls of both kernels on them."""
+
+    def __init__(self, rng, dtype, cell, size, directions, projects, peepholes, masked, sign):
+        batch, units, narrow, lengths, batch_first = size
+        self.rng, self.dtype, self.cell, self.sign, self.directions = rng, dtype, cell, sign, directions
+        self.starts, self.sizes, self.row_step, self.rows = geometry(batch, lengths, batch_first)
+        self.batch, self.units, self.width, self.sums = batch, units, narrow if projects else units, GATES[cell] * units
+        self.lstm = cell == "lstm"
+        self.w_hh = self.many(self.sums, self.width, scale=self.width**-0.5)
+        self.w_hr = self.many(self.width, units, scale=units**-0.5) if projects else None
+        self.peephole = self.many(3, units) if peepholes else None
+        self.mask = [(rng.random((batch, self.width)) > 0.3).astype(dtype) * 2 for _ in range(directions)] if masked else None
+        self.h0, self.c0 = self.many(batch, self.width), self.many(batch, units) if self.lstm else None
+        self.has_extra = cell.startswith("gru") or projects
+
+    def many(self, *shape, scale=1.0):
+        return [(self.rng.standard_normal(shape) * scale).astype(self.dtype) for _ in range(self.directions)]
+
+    def poisoned(self, *shape):
+        return [np.full(shape, np.nan, self.dtype) for _ in range(self.directions)]
+
+    def halves(self, arrays):
+        """The same values as columns of one matrix, as layers of two directions have them."""
+        whole = np.concatenate(arrays, axis=1)
+        return [whole[:, d * self.width : (d + 1) * self.width] for d in range(self.directions)]
+
+    def forward(self):
+        rows, units, batch = self.rows, self.units, self.batch
+        b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 else None
+        return (
+            "recurrent",
+            [
+                self.cell, self.sign, self.many(rows, self.sums), self.w_hh, b_hn, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
+                self.halves(self.poisoned(rows, self.width)), self.poisoned(rows, units) if self.lstm else None,
+                self.poisoned(rows, units) if self.has_extra else None, self.poisoned(batch, self.width),
+                self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes, self.row_step,
+            ],
+            {2, 10, 11, 12, 13, 14},
+        )  # fmt: skip
+
+    def backward(self, whole):
+        rows, units, batch = self.rows, self.units, self.batch
+        shares = [1 / (1 + np.exp(-each)) for each in self.many(rows, self.sums)]
+        grads = self.sums + (units if self.cell == "gru" else 0)
+        return (
+            "recurrent_grad",
+            [
+                self.cell, self.sign, shares, self.w_hh, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
+                self.halves(self.many(rows, self.width)), self.many(rows, units) if self.lstm else None,
+                self.many(rows, units) if self.has_extra else None, self.halves(self.many(rows, self.width)), self.many(batch, self.width),
+                self.many(batch, units) if self.lstm else None, self.poisoned(rows, grads),
+                self.poisoned(rows, self.width) if whole or self.w_hr else None, self.poisoned(batch, self.width),
+                self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes, self.row_step,
+            ],
+            {15, 16, 17, 18},
+        )  # fmt: skip
+
+
+def layer_cases(rng, dtype):
+    for cell in GATES:
+        for i, size in enumerate([*SIZES, LARGE]):
+            projects = cell == "lstm" and i % 2 == 1
+            sign = -1.0 if cell.startswith("gru") and i % 3 == 1 else 1.0
+            case = Case(rng, dtype, cell, size, 1 + (i + len(cell)) % 2, projects, cell == "lstm" and i % 3 == 2, i % 4 == 3, sign)
+            yield case.forward()
+            yield case.backward(whole=i % 2 == 0)
+
+
+def step_cases(rng, dtype):
+    for cell in ("rnn_tanh", "rnn_relu", "lstm", "gru"):
+        for batch, units in [(0, 3), (1, 1), (1, 64), (5, 33), (200, 40)]:
+            case = Case(rng, dtype, cell, (batch, units, 1, 1, False), 1, False, False, False, -1.0 if units == 33 else 1.0)
+            (gates,), (product,), (h,) = case.many(batch, case.sums), case.many(batch, case.sums), case.h0
+            c = case.many(batch, units)[0] if case.lstm else None
+            (out,), c_out = case.poisoned(batch, units), case.poisoned(batch, units)[0] if case.lstm else None
+            yield "recurrent_cell", [cell, case.sign, gates, product, h, c, out, c_out], {2, 6, 7}
+            grads = case.sums + (units if cell == "gru" else 0)
+            yield (
+                "recurrent_cell_grad",
+                [
+                    cell, case.sign, 1 / (1 + np.exp(-gates)), product, h, c, case.many(batch, units)[0] if case.lstm else None,
+                    case.many(batch, units)[0], case.many(batch, units)[0] if case.lstm else None, case.poisoned(batch, grads)[0],
+                    case.poisoned(batch, units)[0] if cell == "gru" else None, case.poisoned(batch, units)[0] if case.lstm else None,
+                ],
+                {9, 10, 11},
+            )  # fmt: skip
+
+
+def recurrent_cases(rng, dtype):
+    yield from layer_cases(rng, dtype)
+    yield from step_cases(rng, dtype)
