@@ -1,4 +1,4 @@
-"""Layers of published networks at batch 1 and 8, and recurrent benchmark sets: measured on request (`--rows layers`), or a random draw of them.
+"""Layers of published networks at batch 1 and 8, and recurrent benchmark sets: measured on request (`--rows layers`), or a draw.
 
 `layers.csv` lists the convolutions of ResNet-50, VGG-19, GoogLeNet and MobileNet, each shape once (sizes as listed in oneDNN's
 benchdnn inputs); RECURRENT is the training set of DeepBench as far as one step stays under 100 GFLOP.
@@ -39,4 +39,5 @@ def published():
 for network_, layer_ in published():
     add(Row(f"{network_} {layer_}", "layers", convolution(layer_), 0.9, cost.conv(layer_)))
 for kind_, t_, n_, h_ in RECURRENT:
-    add(Row(f"DeepBench {kind_} T{t_} N{n_} {h_}-{h_}", "layers", dense(kind_, t_, n_, h_, h_), 1.0, cost.recurrent(GATES[kind_], t_, n_, h_, h_)))
+    name_, parts = f"DeepBench {kind_} T{t_} N{n_} {h_}-{h_}", cost.recurrent(GATES[kind_], t_, n_, h_, h_)
+    add(Row(name_, "layers", dense(kind_, t_, n_, h_, h_), 1.0, parts))
