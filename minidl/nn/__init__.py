@@ -1,6 +1,6 @@
 """Layers: parameters plus one op call each, under PyTorch's names."""
 
-from . import functional, init, utils
+from . import functional, init, seq2seq, utils
 from .activation import LogSoftmax, ReLU, Sigmoid, Softmax, Softmin, Tanh
 from .avg_pool import (
     AdaptiveAvgPool1d,
@@ -70,6 +70,7 @@ from .rnn import GRU, LSTM, RNN
 from .rnn_base import RNNBase
 from .rnn_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from .rnn_trace import RecurrentTrace
+from .seq2seq import Seq2Seq
 from .smooth import CELU, ELU, GELU, GLU, SELU, LogSigmoid, Mish, SiLU, Softplus, Softsign, Tanhshrink
 from .state import StateDictError
 from .upsample import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -167,6 +168,7 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "Seq2Seq",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -190,5 +192,6 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "seq2seq",
     "utils",
 ]

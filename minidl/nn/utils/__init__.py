@@ -1,14 +1,18 @@
-"""Helpers for models: clipping gradients, parameters as one vector, and sequences of different lengths in `rnn`."""
+"""Helpers for models: clipping gradients, parameters as one vector, nested states, and sequences of different lengths in `rnn`."""
 
 from . import rnn
 from .clip_grad import clip_grad_norm_, clip_grad_value_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
+from .states import detach_states, map_states, select_sequences
 
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
+    "detach_states",
     "get_total_norm",
+    "map_states",
     "parameters_to_vector",
     "rnn",
+    "select_sequences",
     "vector_to_parameters",
 ]
