@@ -1,4 +1,4 @@
-"""Rows for padding and transposed convolution."""
+"""Rows for padding, transposed convolution, and convolutions that are computed in ways of their own."""
 
 from itertools import product
 
@@ -64,6 +64,28 @@ BAD_PAD = [
     (lambda: F.pad(ones(1, 3), (2**46, 1)), ShapeError, r"pad: the result must have less than 2\*\*46 values"),
     (lambda: F.pad(np.ones(3), (1, 1)), DTypeError, "pad: tensors are needed for input"),
 ]
+
+
+# filters as large as the image: one product of matrices
+
+
+def whole_samples(rng):
+    return [
+        at(normal(rng, 5, 3, 1, 1), normal(rng, 4, 3, 1, 1), normal(rng, 4), 2, 0, 3),
+        at(normal(rng, 2, 3, 4, 5), normal(rng, 7, 3, 4, 5), normal(rng, 7)),
+        at(normal(rng, 3, 4, 2), normal(rng, 6, 3, 4, 2)),
+        at(normal(rng, 2, 4, 2, 2), normal(rng, 4, 2, 2, 2), None, groups=2),
+        at(normal(rng, 2, 2, 3, 3), normal(rng, 2, 2, 3, 3), None, padding=(0, 1)),
+        at(normal(rng, 0, 3, 2, 2), normal(rng, 4, 3, 2, 2), normal(rng, 4)),
+    ]
+
+
+def whole_transposed_samples(rng):
+    return [
+        at(normal(rng, 5, 3, 1, 1), normal(rng, 3, 4, 3, 2), normal(rng, 4), 2),
+        at(normal(rng, 3, 1, 1), normal(rng, 3, 2, 1, 1), None, 1, 0, 0, 1, 2),
+        at(normal(rng, 2, 4, 1, 1), normal(rng, 4, 1, 2, 2), None, groups=2),
+    ]
 
 
 # transposed convolution: every input sends its multiple of the kernel, one input at a time
@@ -136,7 +158,7 @@ def bad_conv_transpose2d():
 
 
 def conv_relu_samples(rng):
-    return [*conv1d_samples(rng), *conv2d_samples(rng), *conv3d_samples(rng)]
+    return [*conv1d_samples(rng), *conv2d_samples(rng), *conv3d_samples(rng), *whole_samples(rng)]
 
 
 SPECS = [
@@ -149,5 +171,7 @@ SPECS = [
     Spec("conv_transpose1d", conv_transpose1d_samples, conv_transpose_oracle, call=functional("conv_transpose1d"), peer=in_functional("conv_transpose1d")),
     Spec("conv_transpose2d", conv_transpose2d_samples, conv_transpose_oracle, bad_conv_transpose2d(), call=functional("conv_transpose2d"),
          peer=in_functional("conv_transpose2d")),
+    Spec("conv2d", whole_samples, conv_oracle, call=functional("conv2d"), peer=in_functional("conv2d")),
+    Spec("conv_transpose2d", whole_transposed_samples, conv_transpose_oracle, call=functional("conv_transpose2d"), peer=in_functional("conv_transpose2d")),
     Spec("conv_transpose3d", conv_transpose3d_samples, conv_transpose_oracle, call=functional("conv_transpose3d"), peer=in_functional("conv_transpose3d")),
 ]  # fmt: skip

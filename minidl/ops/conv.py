@@ -11,6 +11,7 @@ family, each the gradient of another, which is why they can be differentiated as
 """
 
 from functools import lru_cache
+from math import prod
 
 from .. import kernels
 from ..errors import ArgumentError, shape_error, word
@@ -23,6 +24,20 @@ from .padding import pad_zeros
 from .relu import ReLUGrad
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_relu"]
+
+
+def is_product(x, weight, geometry):
+    """Say whether a filter is as large as the image, by their shapes: then the convolution is one product of matrices.
+
+    So it is in squeeze-and-excitation (1x1 images), where a net goes from its last image to features, and where a generator starts.
+    """
+    _, padding, _, groups = geometry
+    return groups == 1 and x[2:] == weight[2:] and not any(padding)
+
+
+def rows(array):
+    """(A, B, *spatial) -> (A, B * spatial), C-contiguous."""
+    return ascontiguous(array).reshape(len(array), prod(array.shape[1:]))
 
 
 class Conv(Function, arrays=True):
@@ -39,7 +54,10 @@ class Conv(Function, arrays=True):
         out = empty(out_shape, x.dtype)
         ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
         bias = None if bias is None else ascontiguous(bias)
-        kernels.conv(ascontiguous(x), ascontiguous(weight), bias, out, *geometry, rectified, n_threads())
+        if is_product(x.shape, weight.shape, geometry):
+            kernels.gemm(rows(x), rows(weight).T, rows(out), bias, rectified, n_threads())  # (N, C K) x (C K, F)
+        else:
+            kernels.conv(ascontiguous(x), ascontiguous(weight), bias, out, *geometry, rectified, n_threads())
         return out
 
     def backward(ctx, grad):
@@ -61,7 +79,10 @@ class ConvGradX(Function, arrays=True):
         ctx.geometry, ctx.shapes = geometry, (grad.shape, weight.shape)
         ctx.save_for_backward(grad if need_weight else None, weight if need_grad else None)
         out = empty(x_shape, grad.dtype)
-        kernels.conv_grad_x(ascontiguous(grad), ascontiguous(weight), out, *geometry, n_threads())
+        if is_product(x_shape, weight.shape, geometry):
+            kernels.gemm(rows(grad), rows(weight), rows(out), None, False, n_threads())  # (N, F) x (F, C K)
+        else:
+            kernels.conv_grad_x(ascontiguous(grad), ascontiguous(weight), out, *geometry, n_threads())
         if bias is not None:
             out += bias.reshape(-1, *(1,) * (out.ndim - 2))  # (C, 1, 1)
         return out
@@ -82,7 +103,10 @@ class ConvGradW(Function, arrays=True):
         ctx.geometry, ctx.shapes = geometry, (grad.shape, x.shape)
         ctx.save_for_backward(grad, x)
         out = empty(weight_shape, grad.dtype)
-        kernels.conv_grad_weight(ascontiguous(grad), ascontiguous(x), out, *geometry, n_threads())
+        if is_product(x.shape, weight_shape, geometry):
+            kernels.gemm(rows(grad).T, rows(x), rows(out), None, False, n_threads())  # (F, N) x (N, C K)
+        else:
+            kernels.conv_grad_weight(ascontiguous(grad), ascontiguous(x), out, *geometry, n_threads())
         return out
 
     def backward(ctx, grad_weight):
