@@ -68,3 +68,18 @@ class Pad(OpBenchmark):
     def oracle(self, case):
         mode = {"replicate": "edge", "circular": "wrap"}.get(case, case)
         return np.pad(normal(16, 64, 56, 56).astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)), mode)
+
+
+class Unfold(OpBenchmark):
+    params = (("resnet50.conv2_3x3", "alexnet.conv1"), THREADS)
+
+    def make(self, case):
+        layer = CONVOLUTIONS[case]
+        x = leaf(minidl, normal(*layer.input_shape))
+        return lambda: minidl.nn.functional.unfold(x, layer.kernel, padding=layer.padding, stride=layer.stride), (x,)
+
+    def oracle(self, case):
+        layer = CONVOLUTIONS[case]
+        padded = np.pad(normal(*layer.input_shape), ((0, 0), (0, 0), (layer.padding,) * 2, (layer.padding,) * 2))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (layer.kernel,) * 2, (2, 3))[:, :, :: layer.stride, :: layer.stride]
+        return windows.transpose(0, 1, 4, 5, 2, 3).reshape(layer.batch, -1, int(np.prod(layer.output))).astype(np.float64)

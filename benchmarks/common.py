@@ -67,10 +67,13 @@ CONVOLUTIONS = {
     "resnet50.conv5_3x3": Conv(16, 512, (7, 7), 512, 3, padding=1),
     "resnet20.stage1": Conv(32, 16, (32, 32), 16, 3, padding=1),
     "resnet50.stem": Conv(8, 3, (224, 224), 64, 7, stride=2, padding=3),
+    "lenet.c5": Conv(64, 16, (5, 5), 120, 5),
+    "efficientnet.squeeze": Conv(8, 480, (1, 1), 20, 1),
 }
 
 TRANSPOSED = {
     "dcgan.up14": Conv(16, 64, (14, 14), 32, 4, stride=2, padding=1, transposed=True),
+    "dcgan.start": Conv(32, 100, (1, 1), 256, 4, transposed=True),
     "unet.up28": Conv(8, 128, (28, 28), 64, 2, stride=2, transposed=True),
 }
 
