@@ -15,6 +15,7 @@ from .sampler import (
     WeightedRandomSampler,
 )
 from .seeds import batch_generator
+from .streams import StreamWindows
 
 __all__ = [
     "BatchSampler",
@@ -26,6 +27,7 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StreamWindows",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",

@@ -3,6 +3,7 @@
 from .callbacks import BestWeights, Callback, Checkpoint, CSVLog, EarlyStopping, LearningCurves, ProgressBar
 from .metrics import accuracy, confusion_matrix
 from .plots import learning_curves, new_figure, predictions, save_figure
+from .stateful import StatefulTrainer
 from .trainer import Trainer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "EarlyStopping",
     "LearningCurves",
     "ProgressBar",
+    "StatefulTrainer",
     "Trainer",
     "accuracy",
     "confusion_matrix",

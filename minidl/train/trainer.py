@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..modes import no_grad
+from ..nn.utils import clip_grad_norm_
 from .callbacks import Callback
 from .metrics import accuracy
 
@@ -27,6 +28,10 @@ class Trainer:
         Called in this order; see `minidl.train.callbacks`.
     scheduler : learning-rate schedule, optional
         `scheduler.step()` is called after each epoch.
+    clip_norm : float, optional
+        The norm of all gradients together is limited to this before each update; see `nn.utils.clip_grad_norm_`.
+
+    A subclass may change `run_model` and `begin_pass`.
 
     Attributes
     ----------
@@ -59,6 +64,7 @@ class Trainer:
         metrics: Mapping[str, Callable[[Any, Any], float]] | None = None,
         callbacks: Iterable[Callback] = (),
         scheduler: Any = None,
+        clip_norm: float | None = None,
     ):
         self.model = model
         self.optimizer = optimizer
@@ -66,6 +72,7 @@ class Trainer:
         self.metrics = {"accuracy": accuracy} if metrics is None else dict(metrics)
         self.callbacks = list(callbacks)
         self.scheduler = scheduler
+        self.clip_norm = clip_norm
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.should_stop = False
@@ -92,17 +99,27 @@ class Trainer:
             self._tell("on_fit_end")
         return self.history
 
+    def begin_pass(self) -> None:
+        """Called before each pass over a loader, in training and in evaluation."""
+
+    def run_model(self, input: Any) -> Any:
+        """Return the model's output for one batch."""
+        return self.model(input)
+
     def _train_epoch(self, loader: Iterable) -> dict[str, float]:
         """Do one pass over the batches and return the epoch's row."""
         self.model.train()
+        self.begin_pass()
         totals = _Means(self.metrics)
         lr = self.optimizer.param_groups[0]["lr"]
         start = time.perf_counter()
         for input, target in loader:
-            output = self.model(input)
+            output = self.run_model(input)
             loss = self.loss(output, target)
             self.optimizer.zero_grad()
             loss.backward()
+            if self.clip_norm is not None:
+                clip_grad_norm_(self.model.parameters(), self.clip_norm)
             self.optimizer.step()
             totals.add(loss.item(), output, target)
             self._tell("on_step_end", totals)
@@ -114,10 +131,11 @@ class Trainer:
         """Return mean loss and metrics over a loader, in evaluation mode and without gradients."""
         was_training = self.model.training
         self.model.eval()
+        self.begin_pass()
         totals = _Means(self.metrics)
         with no_grad():
             for input, target in loader:
-                output = self.model(input)
+                output = self.run_model(input)
                 totals.add(self.loss(output, target).item(), output, target)
         self.model.train(was_training)
         return totals.means()
