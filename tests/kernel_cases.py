@@ -14,7 +14,7 @@ def values(rng, shape, dtype):
 
 def poisoned(shape, dtype=np.float32):
     """An output array whose former values would show."""
-    return np.full(shape, 77 if np.dtype(dtype).kind == "i" else np.nan, dtype)
+    return np.full(shape, 77 if np.dtype(dtype).kind in "iu" else np.nan, dtype)
 
 
 def gemm_cases(rng, dtype):
@@ -155,27 +155,44 @@ POOLINGS = [  # shape, kernel, stride, padding, dilation
 ]
 
 
+def drawn_pooling(rng):
+    """A geometry drawn at random: rows around the width of a vector, every stride and dilation, sizes rounded up or down."""
+    n = int(rng.integers(1, 4))
+    spatial = [int(rng.integers(1, largest)) for largest in {1: [80], 2: [7, 70], 3: [4, 6, 40]}[n]]
+    kernel = [int(rng.integers(1, min(5, size) + 1)) for size in spatial]
+    stride, padding = rng.integers(1, 5, n).tolist(), [int(rng.integers(0, k // 2 + 1)) for k in kernel]
+    dilation = [int(rng.integers(1, max(1, (size - 1) // max(1, k - 1)) + 1)) for size, k in zip(spatial, kernel, strict=True)]
+    return (2, 3, *spatial), kernel, stride, padding, dilation
+
+
+def pooled_sizes(rng, shape, kernel, stride, padding, dilation):
+    """Sizes of the output, rounded up or down along each axis."""
+    out = []
+    for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True):
+        room = n + 2 * p - d * (k - 1) - 1
+        up = -(-room // s) + 1
+        out.append(up if rng.random() < 0.5 and (up - 1) * s < n + p else room // s + 1)
+    return tuple(out)
+
+
 def pool_cases(rng, dtype):
-    for shape, kernel, stride, padding, dilation in POOLINGS:
-        out = tuple(
-            (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True)
-        )
+    for shape, *options in [*POOLINGS, *(drawn_pooling(rng) for _ in range(40))]:
+        options = [tuple(each) for each in options]
+        out = (*shape[:2], *pooled_sizes(rng, shape, *options))
         for kind in ("distinct", "ties", "special"):
             x = values(rng, shape, dtype) if kind == "distinct" else rng.integers(0, 3, shape).astype(dtype)
             if kind == "special" and x.size:
                 x.flat[::7] = np.nan
                 x.flat[1::3] = -np.inf
-            yield (
-                "max_pool",
-                [x, poisoned((*shape[:2], *out), dtype), poisoned((*shape[:2], *out), np.int32), kernel, stride, padding, dilation],
-                {1, 2},
-            )
+            yield "max_pool", [x, poisoned(out, dtype), poisoned(out, np.uint8), *options], {1, 2}
+        tap = rng.integers(0, int(np.prod(options[0])), out).astype(np.uint8)
+        yield "max_pool_grad", [values(rng, out, dtype), tap, poisoned(shape, dtype), *options], {2}
 
 
-def pool_grad_cases(rng, dtype):
-    for shape, out in [((2, 3, 8, 9), (4, 4)), ((1, 2, 20), (7,)), ((0, 2, 4, 4), (2, 2))]:
+def place_cases(rng, dtype):
+    for shape, out in [((2, 3, 8, 9), (4, 4)), ((1, 2, 20), (7,)), ((0, 2, 4, 4), (2, 2)), ((64, 9, 30), (50,))]:
         place = rng.integers(0, int(np.prod(shape[2:])), (*shape[:2], *out)).astype(np.int32)
-        yield "max_pool_grad", [values(rng, place.shape, dtype), place, poisoned(shape, dtype)], {2}
+        yield "add_at_places", [values(rng, place.shape, dtype), place, poisoned(shape, dtype)], {2}
 
 
 def tables(rng, sizes, kind):
@@ -197,6 +214,17 @@ def tables(rng, sizes, kind):
     return np.concatenate(columns, axis=1).astype(INT), tuple(outputs)
 
 
+def window_max_cases(rng, x, out, windows):
+    """The same windows with steps of one and of two, over numbers with ties, NaN and infinities."""
+    windows = windows.copy()
+    windows[2] = rng.integers(1, 3)
+    rounded = np.round(x)
+    special = np.where(rng.random(x.shape) < 0.3, x.dtype.type(-np.inf), rounded)
+    special[rng.random(x.shape) < 0.1] = np.nan
+    for each in (x, rounded, special):
+        yield "window_max", [each, poisoned((2, 3, *out), x.dtype), poisoned((2, 3, *out), np.int32), windows], {1, 2}
+
+
 def window_cases(rng, dtype):
     kinds = ["any", (2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 1, 0), (3, 3, 0), (5, 2, 2), (4, 1, 2)]
     for spatial in [(40,), (200,), (9, 35), (28, 28), (10, 10), (1, 67), (4, 5, 9), (5, 4, 40)]:
@@ -205,6 +233,7 @@ def window_cases(rng, dtype):
             x = values(rng, (2, 3, *spatial), dtype)
             yield "window_mean", [x, poisoned((2, 3, *out), dtype), windows], {1}
             yield "window_mean_grad", [values(rng, (2, 3, *out), dtype), poisoned(x.shape, dtype), windows], {1}
+            yield from window_max_cases(rng, x, out, windows)
     whole = np.array([[0], [3136], [3136]])
     for planes in [(64, 8), (0, 3), (1, 1)]:
         yield "window_mean", [values(rng, (*planes, 3136), dtype), poisoned((*planes, 1), dtype), whole], {1}
@@ -297,7 +326,7 @@ def batch_norm_cases(rng, dtype):
     yield "batch_norm", [x, None, None, None, None, *outputs, True, 0.1, 1e-5, False], {5, 6}
 
 
-FAMILIES = [gemm_cases, conv_cases, pool_cases, pool_grad_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
+FAMILIES = [gemm_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
 FAMILIES += [optimiser_cases, recurrent_cases]
 
 

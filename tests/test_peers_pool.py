@@ -64,6 +64,39 @@ def test_average_pooling(case, count_include_pad, divisor):
 
 
 @drawn
+@given(case=sliding(dilated=True), kind=st.sampled_from(["distinct", "ties", "special"]))
+def test_max_pooling(case, kind):
+    n, x, options = case
+    if kind != "distinct":
+        x = np.round(x).astype(x.dtype)
+    if kind == "special":
+        x[x > 1] = np.nan
+        x[x < -0.5] = -np.inf
+    compare(f"max_pool{n}d", x, return_indices=True, **options)
+
+
+@drawn
+@given(case=inputs(), data=st.data(), whole=st.booleans())
+def test_adaptive_max_pooling(case, data, whole):
+    n, x = case
+    size = (1,) * n if whole else data.draw(st.tuples(*[st.integers(1, 9)] * n))
+    compare(f"adaptive_max_pool{n}d", np.round(2 * x), output_size=size, return_indices=True)
+
+
+@drawn
+@given(case=sliding())
+def test_unpooling(case):
+    n, x, options = case
+    options.update(ceil_mode=False, stride=options["kernel_size"], padding=(0,) * n)
+    name, results = f"max_unpool{n}d", []
+    for functional, make in ((nn.functional, minidl.tensor), (torch.nn.functional, torch.tensor)):
+        maxima, places = getattr(functional, f"max_pool{n}d")(make(x), return_indices=True, **options)
+        back = getattr(functional, name)(maxima, places, options["kernel_size"], options["stride"], output_size=x.shape[-n:])
+        results.append(back.numpy())
+    np.testing.assert_array_equal(*results)
+
+
+@drawn
 @given(case=inputs(), data=st.data())
 def test_adaptive_average_pooling(case, data):
     n, x = case
@@ -89,6 +122,9 @@ LAYERS = [
     ("AdaptiveAvgPool1d", (3,), {}, (2, 3, 11)),
     ("AdaptiveAvgPool2d", ((None, 2),), {}, (2, 3, 9, 8)),
     ("AdaptiveAvgPool3d", (1,), {}, (2, 3, 4, 5, 6)),
+    ("AdaptiveMaxPool1d", (3,), {}, (2, 3, 11)),
+    ("AdaptiveMaxPool2d", ((None, 2),), {}, (2, 3, 9, 8)),
+    ("AdaptiveMaxPool3d", (1,), {}, (2, 3, 4, 5, 6)),
     ("LPPool1d", (2, 3), {"ceil_mode": True}, (2, 3, 11)),
     ("LPPool2d", (2, (3, 2)), {"stride": 1}, (2, 3, 9, 8)),
     ("LPPool3d", (1.5, 2), {}, (2, 3, 4, 5, 6)),

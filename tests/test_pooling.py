@@ -19,12 +19,49 @@ F = nn.functional
         (lambda: nn.AvgPool3d(2, divisor_override=0), "AvgPool3d: divisor_override must be an integer other than 0"),
         (lambda: nn.AdaptiveAvgPool2d((1, 2, 3)), "AdaptiveAvgPool2d: output_size must be an integer or 2 of them"),
         (lambda: nn.AdaptiveAvgPool1d(0), "AdaptiveAvgPool1d: output_size must be an integer or 1 of them, >= 1"),
+        (lambda: nn.AdaptiveMaxPool2d((1, -1)), "AdaptiveMaxPool2d: output_size must be an integer or 2 of them, >= 1"),
+        (lambda: nn.MaxUnpool2d(2, padding=-1), "MaxUnpool2d: padding must be an integer or 2 of them, >= 0"),
         (lambda: nn.LPPool2d(0, 2), "LPPool2d: norm_type must be a number other than 0"),
     ],
 )
 def test_layers_refuse_bad_options(make, message):
     with pytest.raises(ArgumentError, match=message):
         make()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_unpooling_undoes_pooling(n, rng):
+    """Of planes that are zero except for one positive number a window, nothing is lost, ragged ends included."""
+    size = (9, 7, 6)[:n]
+    maxima, places = getattr(nn, f"MaxPool{n}d")(2, return_indices=True)(minidl.from_numpy(rng.uniform(1, 2, (2, 3, *size))))
+    unpool = getattr(nn, f"MaxUnpool{n}d")(2)
+    back = unpool(maxima, places, output_size=(2, 3, *size))
+    again, same = getattr(nn, f"MaxPool{n}d")(2, return_indices=True)(back)
+    assert tuple(back.shape) == (2, 3, *size)
+    np.testing.assert_array_equal(again.numpy(), maxima.numpy())
+    np.testing.assert_array_equal(same.numpy(), places.numpy())
+    assert (back.numpy() != 0).sum() == maxima.numpy().size
+
+
+def test_adaptive_layers_return_places():
+    x = minidl.tensor([[1.0, 5.0, 2.0, 7.0, 3.0]])
+    for pool in (nn.AdaptiveMaxPool1d(2, return_indices=True), nn.MaxPool1d(3, 2, return_indices=True)):
+        maxima, places = pool(x)
+        assert (maxima.tolist(), places.tolist(), places.dtype) == ([[5.0, 7.0]], [[1, 3]], minidl.int64)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(2, 2), (3, 2), (20, 1), (40, 40)])
+def test_the_gradient_of_equals_goes_to_the_first_and_of_nan_to_the_last(kernel, stride):
+    x = minidl.ones(1, 1, 40, requires_grad=True)
+    maxima, places = F.max_pool1d(x, kernel, stride, return_indices=True)
+    assert places.reshape(-1).tolist() == list(range(0, 40 - kernel + 1, stride))
+    maxima.sum().backward()
+    assert x.grad.sum().item() == maxima.shape[-1]
+    broken = np.ones((1, 1, 40), np.float32)
+    broken[0, 0, 1:] = np.nan
+    maxima, places = F.max_pool1d(minidl.tensor(broken), kernel, stride, return_indices=True)
+    assert np.isnan(maxima.numpy()).all()
+    assert places.reshape(-1).tolist() == list(range(kernel - 1, 40, stride))
 
 
 def test_layers_keep_no_state():
@@ -48,6 +85,9 @@ def test_enormous_windows_cost_what_the_image_costs():
     out.sum().backward()
     assert out.tolist() == [[[1.0] * 6]]
     np.testing.assert_allclose(x.grad.numpy(), 6 / 5, rtol=1e-6)
+    for stride in (1, 2**31):
+        out, _ = F.max_pool1d(x, 2**32, stride, 2**31, return_indices=True)
+        assert out.min().item() == out.max().item() == 1
 
 
 def test_the_gradient_of_a_mean_adds_up_to_that_of_the_output(rng):

@@ -18,6 +18,7 @@ from .winograd import get_winograd, set_winograd
 
 __all__ = [
     "adam_step",
+    "add_at_places",
     "bandwidth",
     "batch_norm",
     "batch_norm_grad",
@@ -49,6 +50,7 @@ __all__ = [
     "sgd_step",
     "softmax",
     "sum_channels",
+    "window_max",
     "window_mean",
     "window_mean_grad",
 ]
@@ -60,6 +62,7 @@ _reference = os.environ.get("MINIDL_REFERENCE", "0") not in ("", "0")
 _chosen = importlib.import_module(f"{__name__}.reference") if _reference else _compiled
 
 adam_step = _chosen.adam_step
+add_at_places = _chosen.add_at_places
 batch_norm = _chosen.batch_norm
 batch_norm_grad = _chosen.batch_norm_grad
 conv = _chosen.conv
@@ -80,6 +83,7 @@ relu_grad = _chosen.relu_grad
 sgd_step = _chosen.sgd_step
 softmax = _chosen.softmax
 sum_channels = _chosen.sum_channels
+window_max = _chosen.window_max
 window_mean = _chosen.window_mean
 window_mean_grad = _chosen.window_mean_grad
 bandwidth = _compiled.bandwidth

@@ -78,8 +78,13 @@ cdef extern from "kernels.h" nogil:
                                  void *scratch, int n_threads) noexcept nogil
         void (*sum_channels)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, void *out,
                              int n_threads) noexcept nogil
-        void (*max_pool)(const pool_shape *shape, const void *x, void *out, int32_t *place, int n_threads) noexcept nogil
-        void (*max_pool_grad)(const pool_shape *shape, const void *grad, const int32_t *place, void *grad_x, int n_threads) noexcept nogil
+        void (*max_pool)(const pool_shape *shape, const void *x, void *out, uint8_t *tap, int n_threads) noexcept nogil
+        Py_ssize_t (*max_pool_grad_scratch)(const pool_shape *shape, int n_threads) noexcept nogil
+        void (*max_pool_grad)(const pool_shape *shape, const void *grad, const uint8_t *tap, void *grad_x, void *scratch,
+                              int n_threads) noexcept nogil
+        void (*window_max)(const window_shape *shape, const void *x, void *out, int32_t *place, int n_threads) noexcept nogil
+        void (*add_at_places)(Py_ssize_t planes, Py_ssize_t count, Py_ssize_t size, const void *values, const int32_t *place, void *out,
+                              int n_threads) noexcept nogil
         Py_ssize_t (*batch_norm_scratch)(const channel_shape *shape) noexcept nogil
         void (*batch_norm)(const channel_shape *shape, const void *x, const void *weight, const void *bias, void *running_mean,
                            void *running_var, int training, double momentum, double eps, int relu, void *out, double *stats,

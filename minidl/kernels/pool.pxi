@@ -15,8 +15,8 @@ cdef int fill_pool(pool_shape *shape, cnp.ndarray x, cnp.ndarray out, tuple kern
     spatial(padding, shape.pad, 0)
     spatial(dilation, shape.dilation, 1)
     shape.planes = sx[0] * sx[1]
-    if shape.input[0] * shape.input[1] * shape.input[2] > 2 ** 31 - 1:
-        raise ValueError(f"max_pool: a plane must have fewer than 2**31 values, got {sx[2:]}")
+    if float(shape.kernel[0]) * shape.kernel[1] * shape.kernel[2] > 255:
+        raise ValueError(f"max_pool: a window must have at most 255 taps, got kernel {kernel}")
     for d in range(3):
         last = (shape.output[d] - 1) * shape.stride[d] - shape.pad[d]
         if min(shape.kernel[d], shape.stride[d], shape.dilation[d]) < 1 or shape.pad[d] < 0 or 2 * shape.pad[d] > shape.kernel[d] \
@@ -26,51 +26,56 @@ cdef int fill_pool(pool_shape *shape, cnp.ndarray x, cnp.ndarray out, tuple kern
     return 0
 
 
+cdef int fill_taps(cnp.ndarray tap, cnp.ndarray out) except -1:
+    """The taps are bytes, one per output."""
+    same_size(out, tap)
+    if cnp.PyArray_TYPE(tap) != cnp.NPY_UINT8 or not cnp.PyArray_ISCARRAY_RO(tap):
+        raise TypeError(f"max_pool: tap must be uint8, C-contiguous, got {tap.dtype}")
+    return 0
+
+
 def max_pool(
     cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous
     cnp.ndarray out,             # OUT  (N, C, *out spatial), C-contiguous
-    cnp.ndarray place,           # OUT  (N, C, *out spatial) int32: where in its plane each maximum lies
+    cnp.ndarray tap,             # OUT  (N, C, *out spatial) uint8: the number of the maximum in its window, rows first
     tuple kernel,
     tuple stride,
     tuple padding,
     tuple dilation,
     int n_threads,
 ):
-    """Maximum of each window; the first of equals, NaN if there is one."""
+    """Maximum of each window, at most 255 taps; the first of equals, the last NaN if there is one."""
     cdef const kernel_table *table = table_of(x)
     cdef pool_shape shape
+    some_threads(n_threads)
     fill_pool(&shape, x, out, kernel, stride, padding, dilation)
+    fill_taps(tap, out)
     same_kind(x, x)
     writeable(x, out)
-    writeable(place, place)
-    same_size(out, place)
-    if cnp.PyArray_TYPE(place) != cnp.NPY_INT32:
-        raise TypeError(f"max_pool: place must be int32, got {place.dtype}")
+    writeable(tap, tap)
     with nogil:
-        table.max_pool(&shape, data(x), data(out), <int32_t *> data(place), n_threads)
+        table.max_pool(&shape, data(x), data(out), <uint8_t *> data(tap), n_threads)
 
 
 def max_pool_grad(
     cnp.ndarray grad,            # IN   (N, C, *out spatial), C-contiguous
-    cnp.ndarray place,           # IN   (N, C, *out spatial) int32, from max_pool
+    cnp.ndarray tap,             # IN   (N, C, *out spatial) uint8, from max_pool
     cnp.ndarray grad_x,          # OUT  (N, C, *spatial), C-contiguous
+    tuple kernel,
+    tuple stride,
+    tuple padding,
+    tuple dilation,
     int n_threads,
 ):
     """Gradient of max_pool with respect to x."""
     cdef const kernel_table *table = table_of(grad)
     cdef pool_shape shape
-    cdef cnp.npy_intp i
+    cdef Block block
+    some_threads(n_threads)
+    fill_pool(&shape, grad_x, grad, kernel, stride, padding, dilation)
+    fill_taps(tap, grad)
     same_kind(grad, grad)
-    same_kind(place, place)
     writeable(grad, grad_x)
-    same_size(grad, place)
-    if cnp.PyArray_TYPE(place) != cnp.NPY_INT32 or (<object> grad).shape[:2] != (<object> grad_x).shape[:2] \
-            or not 3 <= cnp.PyArray_NDIM(grad) <= 5 or cnp.PyArray_NDIM(grad_x) != cnp.PyArray_NDIM(grad):
-        raise ValueError("max_pool_grad: grad, place (int32) and grad_x must belong to one max_pool")
-    shape.planes = grad_x.shape[0] * grad_x.shape[1]
-    spatial((<object> grad_x).shape[2:], shape.input, 1)
-    spatial((<object> grad).shape[2:], shape.output, 1)
-    for i in range(3):
-        shape.kernel[i] = 1
+    block = scratch(table.max_pool_grad_scratch(&shape, n_threads), table)
     with nogil:
-        table.max_pool_grad(&shape, data(grad), <const int32_t *> data(place), data(grad_x), n_threads)
+        table.max_pool_grad(&shape, data(grad), <const uint8_t *> data(tap), data(grad_x), block.pointer, n_threads)

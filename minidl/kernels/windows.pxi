@@ -1,4 +1,4 @@
-"""Windows of any sizes, given by tables: means over them."""
+"""Windows of any sizes, given by tables: means and maxima over them."""
 
 cdef int64_t ONE_INPUT[3]  # first, stop and third number of an axis that an array does not have
 ONE_INPUT = [0, 1, 1]
@@ -74,3 +74,57 @@ def window_mean_grad(
     block = scratch(table.window_mean_scratch(&shape, n_threads), table)
     with nogil:
         table.window_mean_grad(&shape, data(grad), data(grad_x), block.pointer, n_threads)
+
+
+cdef int fill_places(cnp.ndarray place, cnp.ndarray out) except -1:
+    """The places are int32, one per value."""
+    same_size(out, place)
+    if cnp.PyArray_TYPE(place) != cnp.NPY_INT32 or not cnp.PyArray_ISCARRAY_RO(place):
+        raise TypeError(f"place must be int32, C-contiguous, got {place.dtype}")
+    return 0
+
+
+def window_max(
+    cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous, fewer than 2**31 values in a plane
+    cnp.ndarray out,             # OUT  (N, C, *out spatial), C-contiguous
+    cnp.ndarray place,           # OUT  (N, C, *out spatial) int32: where in its plane each maximum lies
+    cnp.ndarray windows,         # IN   (3, OD + OH + OW) int64: first, stop and step of each window along its axis
+    int n_threads,
+):
+    """Maximum of each window; the first of equals, the last NaN if there is one."""
+    cdef const kernel_table *table = table_of(x)
+    cdef window_shape shape
+    some_threads(n_threads)
+    fill_windows("window_max", &shape, x, out, windows, False)
+    if shape.input[0] * shape.input[1] * shape.input[2] > 2 ** 31 - 1:
+        raise ValueError(f"window_max: a plane must have fewer than 2**31 values, got {(<object> x).shape}")
+    fill_places(place, out)
+    same_kind(x, x)
+    writeable(x, out)
+    writeable(place, place)
+    with nogil:
+        table.window_max(&shape, data(x), data(out), <int32_t *> data(place), n_threads)
+
+
+def add_at_places(
+    cnp.ndarray values,          # IN   (N, C, *count), C-contiguous
+    cnp.ndarray place,           # IN   (N, C, *count) int32: where in its plane each value belongs
+    cnp.ndarray out,             # OUT  (N, C, *spatial), C-contiguous
+    int n_threads,
+):
+    """Planes of zeros with values added at places: the gradient of a maximum."""
+    cdef const kernel_table *table = table_of(values)
+    cdef Py_ssize_t planes, count, size
+    some_threads(n_threads)
+    if cnp.PyArray_NDIM(values) < 2 or cnp.PyArray_NDIM(out) < 2 or values.shape[0] != out.shape[0] or values.shape[1] != out.shape[1]:
+        raise ValueError(f"add_at_places: shapes do not fit, got {(<object> values).shape} and {(<object> out).shape}")
+    planes = values.shape[0] * values.shape[1]
+    if planes == 0:
+        return
+    count = cnp.PyArray_SIZE(values) // planes
+    size = cnp.PyArray_SIZE(out) // planes
+    fill_places(place, values)
+    same_kind(values, values)
+    writeable(values, out)
+    with nogil:
+        table.add_at_places(planes, count, size, data(values), <const int32_t *> data(place), data(out), n_threads)

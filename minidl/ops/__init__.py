@@ -40,4 +40,5 @@ from .softmax import *
 from .softplus import *
 from .statistics import *
 from .trigonometric import *
+from .unpool import *
 from .windows import *

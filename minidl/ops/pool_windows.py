@@ -17,17 +17,19 @@ __all__ = []
 
 @dataclass(frozen=True)
 class Axis:
-    """The windows along one axis of `size` inputs: int64 arrays with a value per output."""
+    """The windows along one axis of `size` inputs: int64 arrays with a value per output; `steps` where the third is a step."""
 
     size: int
     first: np.ndarray
     stop: np.ndarray
     third: np.ndarray
+    steps: bool = False
 
     @cached_property
     def is_one_window(self):
         """Whether a single window sees the whole axis."""
-        return len(self.first) == 1 and self.first[0] == 0 and self.stop[0] == self.size
+        everything = len(self.first) == 1 and self.first[0] == 0 and self.stop[0] == self.size
+        return everything and not (self.steps and self.third[0] > 1)
 
 
 class Windows:
@@ -45,7 +47,10 @@ class Windows:
         self.x_shape, self.out_shape = x_shape, (*x_shape[:-n], *(len(axis.first) for axis in axes))
         while len(axes) > 1 and axes[-1].is_one_window:
             *axes, last, row = axes
-            axes.append(Axis(last.size * row.size, last.first * row.size, last.stop * row.size, last.third * row.third))
+            if last.steps and last.third.max() > 1:
+                axes += [last, row]
+                break
+            axes.append(Axis(last.size * row.size, last.first * row.size, last.stop * row.size, last.third * row.third, last.steps))
         self.x_view, self.out_view = (*batch, *(axis.size for axis in axes)), (*batch, *(len(axis.first) for axis in axes))
         columns = [np.stack([axis.first, axis.stop, axis.third]) for axis in axes]
         self.table = np.concatenate(columns, axis=1)  # (3, all outputs of the axes)
@@ -78,6 +83,18 @@ def mean_axis(size, outputs, kernel, stride, padding, count_include_pad):
     stop = np.minimum(start + kernel, size + padding)
     first, last = np.maximum(start, 0), np.minimum(stop, size)
     return Axis(size, first, last, stop - start if count_include_pad else last - first)
+
+
+def max_axis(size, outputs, kernel, stride, padding, dilation):
+    """Windows of a maximum: the taps that lie in the image, `dilation` apart."""
+    start = np.arange(outputs, dtype=np.int64) * stride - padding
+    first = np.where(start < 0, start + -(start // dilation) * dilation, start)
+    return Axis(size, first, np.minimum(start + (kernel - 1) * dilation + 1, size), np.full(outputs, dilation, np.int64), True)
+
+
+def stepping(axis):
+    """The same windows, of neighbours, for a maximum."""
+    return Axis(axis.size, axis.first, axis.stop, np.ones_like(axis.third), True)
 
 
 def adaptive_axis(size, outputs):

@@ -11,10 +11,11 @@ from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
 from .recurrences import recurrent, recurrent_cell, recurrent_cell_grad, recurrent_grad
 from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
-from .windows import window_mean, window_mean_grad
+from .windows import add_at_places, window_max, window_mean, window_mean_grad
 
 __all__ = [
     "adam_step",
+    "add_at_places",
     "batch_norm",
     "batch_norm_grad",
     "conv",
@@ -35,6 +36,7 @@ __all__ = [
     "sgd_step",
     "softmax",
     "sum_channels",
+    "window_max",
     "window_mean",
     "window_mean_grad",
 ]

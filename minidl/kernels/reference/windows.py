@@ -1,10 +1,11 @@
-"""Twins of pooling over windows of any sizes, one window at a time.
+"""Twins of pooling over windows of any sizes, one window at a time, and of putting values at places.
 
 `windows` has a column per output along each axis, the axes in turn: where its window starts, where it stops, and what its size
-counts as in the divisor of a mean.
+counts as in the divisor of a mean, or the step between the values under a maximum.
 """
 
 from itertools import product
+from math import prod
 
 import numpy as np
 
@@ -35,3 +36,25 @@ def window_mean_grad(grad, grad_x, windows, n_threads):
     for place, window, divisors in each_window(grad, windows):
         share = grad[(..., *place)] / np.prod([float(n) for n in divisors])  # (N, C)
         grad_x[(..., *window)] += share.reshape(*share.shape, *(1,) * (grad.ndim - 2))
+
+
+def window_max(x, out, place, windows, n_threads):
+    """Maximum of each window, and where in its plane it lies; the first of equals, the last NaN if there is one."""
+    at = np.arange(prod(x.shape[2:])).reshape(x.shape[2:])
+    for where, window, steps in each_window(out, windows):
+        window = tuple(slice(cut.start, cut.stop, step) for cut, step in zip(window, steps, strict=True))
+        flat = x[(..., *window)].reshape(*x.shape[:2], -1)  # (N, C, taps)
+        odd = np.isnan(flat)
+        last = flat.shape[-1] - 1 - odd[..., ::-1].argmax(-1)
+        best = np.where(odd.any(-1), last, np.where(odd, -np.inf, flat).argmax(-1))  # (N, C)
+        out[(..., *where)] = np.take_along_axis(flat, best[..., None], -1)[..., 0]
+        place[(..., *where)] = at[window].reshape(-1)[best]
+
+
+def add_at_places(values, place, out, n_threads):
+    """Planes of zeros with each value added at its place: the gradient of a maximum."""
+    size = prod(out.shape[2:])
+    first = np.arange(prod(values.shape[:2])).reshape(*values.shape[:2], *(1,) * (values.ndim - 2)) * size  # (N, C, 1, 1)
+    flat = np.zeros(out.size, out.dtype)
+    np.add.at(flat, (first + place).ravel(), values.ravel())
+    out[...] = flat.reshape(out.shape)

@@ -5,9 +5,10 @@
 
 #include "conv_ways.h"
 #include "gemm.h"
+#include "max.h"
 #include "mean.h"
 #include "norm_batch.h"
-#include "pool.h"
+#include "pool_grad.h"
 #include "recurrent_backward.h"
 #include "recurrent_step.h"
 #include "simple.h"

@@ -141,12 +141,22 @@ INLINE void NAME(mean_pairs)(const window_shape *s, const REAL *x, const REAL *x
     }
 }
 
+/* One window over rows that are planes. */
+static int is_global(const window_shape *s) {
+    return s->in[0] * s->in[1] == 1 && s->out[2] == 1 && s->first[2][0] == 0 && s->stop[2][0] == s->in[2];
+}
+
 /* Rows first .. last of the output, counted through all planes. */
 static void NAME(mean_rows)(const window_shape *s, const regular *r, isize first, isize last, const REAL *x, REAL *out, REAL *line) {
     const isize rows = s->out[0] * s->out[1], plane = s->in[0] * s->in[1] * s->in[2], width = s->out[2];
     const isize from = s->first[2][0], to = s->stop[2][width - 1];
     const REAL *x_end = x + s->planes * plane, *room = out + last * width;
     const int pairs = are_pairs(s, r), vectors = r->size <= SHORT_WINDOW && (r->stride == 1 || r->stride == 2) && r->to - r->from > 2;
+    if (is_global(s)) {
+        const REAL divisor = (REAL)s->third[0][0] * (REAL)s->third[1][0] * (REAL)s->third[2][0];
+        for (isize row = first; row < last; row++) out[row] = NAME(sum_window)(x + row * plane, plane) / divisor;
+        return;
+    }
     for (isize row = first; row < last; row++) {
         const isize d = row % rows / s->out[1], h = row % s->out[1];
         const isize count[2] = {s->stop[0][d] - s->first[0][d], s->stop[1][h] - s->first[1][h]};
@@ -222,7 +232,17 @@ INLINE void NAME(spread_regular)(const regular *r, const isize stride, isize wid
     }
 }
 
+INLINE void NAME(fill_run)(REAL *to, REAL value, isize n) {
+    isize i = 0;
+    for (; i + LANES <= n; i += LANES) store(to + i, splat(value));
+    for (; i < n; i++) to[i] = value;
+}
+
 INLINE void NAME(spread_single)(const window_shape *s, const REAL *line, REAL *row) {
+    if (s->out[2] == 1 && s->first[2][0] == 0 && s->stop[2][0] == s->in[2]) {
+        NAME(fill_run)(row, line[0], s->in[2]);
+        return;
+    }
     zero_run(row, s->in[2]);
     for (isize o = 0; o < s->out[2]; o++) {
         const REAL value = line[o];
@@ -248,11 +268,20 @@ INLINE void NAME(grad_line)(const window_shape *s, const REAL *grad, const REAL 
     }
 }
 
+/* Windows as wide as a row: each row of the image gets one number. */
+static void NAME(fill_rows)(const window_shape *s, isize first, isize last, const REAL *grad, REAL *grad_x, REAL divisor) {
+    for (isize row = first; row < last; row++) NAME(fill_run)(grad_x + row * s->in[2], grad[row] / divisor, s->in[2]);
+}
+
 static void NAME(mean_grad_rows)(const window_shape *s, const regular *r, isize first, isize last, const REAL *grad, REAL *grad_x, const REAL *columns,
                                  REAL *line) {
     const isize rows = s->in[0] * s->in[1], plane = s->out[0] * s->out[1] * s->out[2], width = s->in[2];
     const int vectors = r->whole && r->pad >= 0 && (r->stride == 1 || r->stride == 2) && r->size <= SHORT_WINDOW && r->pad < SHORT_WINDOW;
     const REAL *room = grad_x + last * width;
+    if (is_global(s)) {
+        NAME(fill_rows)(s, first, last, grad, grad_x, (REAL)s->third[0][0] * (REAL)s->third[1][0] * columns[0]);
+        return;
+    }
     isize from[2] = {0, 0}, to[2] = {0, 0}, done[4] = {-1, -1, -1, -1};
     for (isize row = first; row < last; row++) {
         const isize d = row % rows / s->in[1], h = row % s->in[1];

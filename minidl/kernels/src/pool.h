@@ -1,12 +1,14 @@
-/* Max pooling over depth, height and width, and its gradient.
+/* Max pooling over depth, height and width. Its gradient stands in pool_grad.h, windows of any sizes in max.h.
  *
  * A vector of outputs of one row at a time: for each tap of the window, the inputs under that tap are compared with the best
- * so far, lane by lane, and where the best lies in its plane is remembered (the first of equals; NaN wins and stays).
+ * so far, lane by lane, and the number of the tap that won is kept (the first of equals; the last NaN, if there is any).
+ * Numbers of taps fill a byte, a quarter of what places in the plane would: less to write, and less to read for the gradient.
  *
  *     window 2 x 2, stride 2      x:  a b | c d | e f       tap 0: a c e    tap 1: b d f
  *                                     g h | i j | k l       tap 2: g i k    tap 3: h j l       -> out row of three
  *
- * The gradient goes back to where the best was: each plane is zeroed and then added into by one thread. */
+ * Taps outside of the image: whole rows of them are left out, single ones are read as minus infinity, which never wins. Rows
+ * are written from the first to the last, so that what a whole vector writes too much is written over by the row behind it. */
 #ifndef MINIDL_POOL_H
 #define MINIDL_POOL_H
 
@@ -14,115 +16,136 @@
 
 #include "kernels.h"
 #include "simd.h"
+#include "tap.h"
 #include "threads.h"
+
+#define POOL_CHUNK 16384 /* inputs that a thread takes at a time, in whole rows of outputs */
+#define MOST_TAPS 255    /* of a window; the number 255 itself marks no tap */
 
 static isize pool_volume(const isize size[3]) { return size[0] * size[1] * size[2]; }
 
-/* Outputs first .. last of a row of `count` lie inside an image of `width` under a tap that starts at column w. */
-INLINE void inside_run(isize w, isize stride, isize width, isize count, isize *first, isize *last) {
-    *first = w >= 0 ? 0 : min_size(count, ceil_div(-w, stride));
-    *last = max_size(*first, min_size(count, width > w ? ceil_div(width - w, stride) : 0));
+static double pool_cost(const pool_shape *s, isize value) {
+    return s->planes * (pool_volume(s->in) + 2.0 * pool_volume(s->out)) * value / BYTES_PER_NS;
 }
 
-/* Positions of the lanes of a vector that starts at `start`, `stride` apart. */
-INLINE ivec NAME(positions)(isize start, isize stride) {
-    ivec at;
-    for (isize lane = 0; lane < LANES; lane++) at[lane] = lane;
-    return at * (ivec)((ivec){0} + (int32_t)stride) + (int32_t)start;
+/* What the rows of a call share. */
+typedef struct {
+    const REAL *x_end;            /* behind the last input */
+    const REAL *room;             /* behind the last output of this thread */
+    uint8_t lead[MOST_TAPS + VB]; /* of output o of a row: its first tap that is not left of the image */
+} NAME(pool_call);
+
+enum { ROOMY, INSIDE, BORDER }; /* whole vectors may be read; windows inside the image; some taps outside */
+
+/* Inputs of n <= LANES windows under the tap `shift` columns on, the first window beginning at p. */
+INLINE vec NAME(under_tap)(const REAL *p, isize shift, isize stride, isize n, int roomy) {
+    if (!roomy || stride > 2) return load_step(p + shift, stride, n);
+    if (stride == 1) return load(p + shift);
+    if (shift & 1) return odds(load(p + shift - 1), load(p + shift - 1 + LANES)); /* of the vectors that its neighbour loads */
+    return evens(load(p + shift), load(p + shift + LANES));
 }
 
-INLINE void NAME(store_places)(int32_t *to, ivec place, isize n) {
-#if REAL_BITS == 32
-    if (n == LANES) *(ivec *)to = place;
-    else store_part((REAL *)to, (vec)place, n);
-#else
-    for (isize i = 0; i < n; i++) to[i] = (int32_t)place[i];
-#endif
+/* The same at the border: row[c] is wanted from column c on, minus infinity where there is none. */
+INLINE vec NAME(under_border)(const REAL *row, isize c, isize stride, isize width, isize n) {
+    const REAL least = -(REAL)INFINITY;
+    if (stride <= 2) {
+        const uint64_t all = ((uint64_t)1 << (stride * LANES)) - 1;
+        uint64_t bits = c < 0 ? -c < stride * LANES ? all << -c & all : 0 : all;
+        if (width - c < stride * LANES) bits &= c < width ? ((uint64_t)1 << (width - c)) - 1 : 0;
+        const vec v = load_bits(row + c, bits, least);
+        return stride == 1 ? v : evens(v, load_bits(row + c + LANES, bits >> LANES, least));
+    }
+    REAL lane[TAP_BYTES];
+    for (isize i = 0; i < LANES; i++) lane[i] = i < n && c + i * stride >= 0 && c + i * stride < width ? row[c + i * stride] : least;
+    return load(lane);
 }
 
-/* A new candidate replaces the best where it is larger or NaN; a NaN is never replaced. */
-INLINE void NAME(take_better)(vec value, ivec at, ivec among, vec *best, ivec *best_at) {
-    const ivec better = (~(ivec)(value <= *best) & (ivec)(*best == *best)) & among;
-    *best = choose(better, value, *best);
-    *best_at = (better & at) | (~better & *best_at);
-}
+/* The windows of one row of outputs: where they begin, and which taps of depth and height lie in the image. */
+typedef struct {
+    isize d, h, first0, end0, first1, end1;
+} pool_place;
 
-/* Outputs whose windows lie inside the image: n <= LANES of a row, the first window starting at `start` of the plane. */
-INLINE void NAME(pool_inside)(const pool_shape *s, const isize stride, const REAL *plane, isize start, isize n, vec *best, ivec *best_at) {
-    const ivec all = (ivec){0} - 1, at = NAME(positions)(start, stride);
-    *best = load_step(plane + start, stride, n);
-    *best_at = at;
-    for (isize k0 = 0; k0 < s->kernel[0]; k0++)
-        for (isize k1 = 0; k1 < s->kernel[1]; k1++)
-            for (isize k2 = k0 + k1 == 0; k2 < s->kernel[2]; k2++) {
-                const isize shift = (k0 * s->dilation[0] * s->in[1] + k1 * s->dilation[1]) * s->in[2] + k2 * s->dilation[2];
-                NAME(take_better)(load_step(plane + start + shift, stride, n), at + (int32_t)shift, all, best, best_at);
-            }
-}
-
-/* The same where windows hang over the padding, whose values are not looked at. */
-INLINE void NAME(pool_border)(const pool_shape *s, const isize stride, const REAL *plane, isize d0, isize h0, isize w0, isize n, vec *best, ivec *best_at) {
-    const ivec lane = NAME(positions)(0, 1);
-    *best = splat(-(REAL)INFINITY);
-    *best_at = (ivec){0} - 1; /* no value of this window seen yet */
-    for (isize k0 = 0, d = d0; k0 < s->kernel[0]; k0++, d += s->dilation[0])
-        for (isize k1 = 0, h = h0; k1 < s->kernel[1]; k1++, h += s->dilation[1]) {
-            if (d < 0 || d >= s->in[0] || h < 0 || h >= s->in[1]) continue;
-            for (isize k2 = 0, w = w0; k2 < s->kernel[2]; k2++, w += s->dilation[2]) {
-                REAL buffer[VB / sizeof(REAL)] = {0};
-                isize first, last;
-                inside_run(w, stride, s->in[2], n, &first, &last);
-                const isize start = (d * s->in[1] + h) * s->in[2] + w;
-                for (isize i = first; i < last; i++) buffer[i] = plane[start + i * stride];
-                const ivec among = (ivec)(lane >= (int32_t)first) & (ivec)(lane < (int32_t)last), at = NAME(positions)(start, stride);
-                const ivec fresh = (ivec)(*best_at < 0) & among;
-                *best_at = (fresh & at) | (~fresh & *best_at);
-                *best = choose(fresh, load(buffer), *best);
-                NAME(take_better)(load(buffer), at, among, best, best_at);
+/* n outputs whose windows begin at column w: the best and its tap, from what is known before. */
+INLINE void NAME(pool_vector)(const pool_shape *s, const pool_place *at, const REAL *plane, isize w, isize n, const int where, vec *best, taps *won) {
+    for (isize i = at->first0; i < at->end0; i++)
+        for (isize j = at->first1; j < at->end1; j++) {
+            const REAL *row = plane + ((at->d + i * s->dilation[0]) * s->in[1] + at->h + j * s->dilation[1]) * s->in[2];
+            for (isize k = 0; k < s->kernel[2]; k++) {
+                const isize shift = k * s->dilation[2];
+                const vec value = where == BORDER ? NAME(under_border)(row, w + shift, s->stride[2], s->in[2], n)
+                                                  : NAME(under_tap)(row + w, shift, s->stride[2], n, where == ROOMY);
+                const chosen better = beats(value, *best);
+                *best = pick(better, value, *best);
+                *won = pick_taps(better, all_taps((i * s->kernel[1] + j) * s->kernel[2] + k), *won);
             }
         }
 }
 
-/* The last window of n starts so that all its taps lie in `size`. */
-INLINE int fits(isize first, isize n, isize stride, isize kernel, isize dilation, isize size) {
-    return first >= 0 && first + (n - 1) * stride + (kernel - 1) * dilation < size;
-}
-
-INLINE void NAME(pool_row)(const pool_shape *s, const REAL *plane, isize d, isize h, REAL *out, int32_t *place) {
-    const isize stride = s->stride[2];
-    const int inside = fits(d, 1, 1, s->kernel[0], s->dilation[0], s->in[0]) && fits(h, 1, 1, s->kernel[1], s->dilation[1], s->in[1]);
-    for (isize i = 0; i < s->out[2]; i += LANES) {
-        const isize n = min_size(LANES, s->out[2] - i), w = i * stride - s->pad[2];
-        vec best;
-        ivec best_at;
-        if (inside && fits(w, n, stride, s->kernel[2], s->dilation[2], s->in[2]))
-            NAME(pool_inside)(s, stride, plane, (d * s->in[1] + h) * s->in[2] + w, n, &best, &best_at);
-        else NAME(pool_border)(s, stride, plane, d, h, w, n, &best, &best_at);
-        if (n == LANES) store(out + i, best);
-        else store_part(out + i, best, n);
-        NAME(store_places)(place + i, best_at, n);
+/* One row of outputs, whose windows begin at (d, h) of the plane. */
+INLINE void NAME(pool_row)(const pool_shape *s, const NAME(pool_call) *call, const REAL *plane, isize d, isize h, REAL *out, uint8_t *tap) {
+    const isize stride = s->stride[2], reach = (s->kernel[2] - 1) * s->dilation[2];
+    pool_place at = {d, h, 0, s->kernel[0], 0, s->kernel[1]};
+    const pool_place whole = at;
+    const int full = d >= 0 && d + (s->kernel[0] - 1) * s->dilation[0] < s->in[0] && h >= 0 && h + (s->kernel[1] - 1) * s->dilation[1] < s->in[1];
+    if (!full) {
+        at.first0 = d < 0 ? ceil_div(-d, s->dilation[0]) : 0, at.first1 = h < 0 ? ceil_div(-h, s->dilation[1]) : 0;
+        at.end0 = min_size(s->kernel[0], ceil_div(s->in[0] - d, s->dilation[0]));
+        at.end1 = min_size(s->kernel[1], ceil_div(s->in[1] - h, s->dilation[1]));
+    }
+    const isize first = (at.first0 * s->kernel[1] + at.first1) * s->kernel[2];
+    const isize last_row = ((d + (at.end0 - 1) * s->dilation[0]) * s->in[1] + h + (at.end1 - 1) * s->dilation[1]) * s->in[2];
+    const isize room = call->x_end - plane - last_row - reach - 2 * LANES; /* columns from which whole vectors may be read */
+    for (isize o = 0; o < s->out[2]; o += LANES) {
+        const isize n = min_size(LANES, s->out[2] - o), w = o * stride - s->pad[2];
+        const int inside = w >= 0 && w + (n - 1) * stride + reach < s->in[2];
+        vec best = splat(-(REAL)INFINITY);
+        taps won = all_taps(first);
+        if (inside && w <= room) {
+            if (full) NAME(pool_vector)(s, &whole, plane, w, n, ROOMY, &best, &won);
+            else NAME(pool_vector)(s, &at, plane, w, n, ROOMY, &best, &won);
+        } else if (inside) NAME(pool_vector)(s, &at, plane, w, n, INSIDE, &best, &won);
+        else {
+            if (w < 0) won += load_taps(call->lead + o);
+            if (full) NAME(pool_vector)(s, &whole, plane, w, n, BORDER, &best, &won);
+            else NAME(pool_vector)(s, &at, plane, w, n, BORDER, &best, &won);
+        }
+        if (out + o + LANES <= call->room) {
+            store(out + o, best);
+            store_taps(tap + o, won);
+        } else {
+            uint8_t bytes[TAP_BYTES];
+            store_taps(bytes, won);
+            copy_run(out + o, (const REAL *)&best, n);
+            memcpy(tap + o, bytes, (size_t)n);
+        }
     }
 }
 
-static double pool_cost(const pool_shape *s, isize value) {
-    return s->planes * (pool_volume(s->in) + 2.0 * pool_volume(s->out)) * value / BYTES_PER_NS + 0.1 * s->planes * pool_volume(s->out) * pool_volume(s->kernel);
-}
-
-/* Planes first .. last. Copies of the sizes, and constants for the usual windows, keep them in registers. */
-INLINE void NAME(pool_planes)(const pool_shape *shape, isize first, isize last, const REAL *x, REAL *out, int32_t *place) {
+/* Rows first .. last of the output, counted through all planes. Copies of the sizes, and constants for the usual windows, keep them
+ * in registers. */
+INLINE void NAME(pool_rows)(const pool_shape *shape, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap) {
     const pool_shape size = *shape, *s = &size;
-    const isize in = pool_volume(s->in);
-    isize at = first * pool_volume(s->out);
-    for (isize p = first; p < last; p++)
-        for (isize d = 0; d < s->out[0]; d++)
-            for (isize h = 0; h < s->out[1]; h++, at += s->out[2])
-                NAME(pool_row)(s, x + p * in, d * s->stride[0] - s->pad[0], h * s->stride[1] - s->pad[1], out + at, place + at);
+    const isize in = pool_volume(s->in), rows = s->out[0] * s->out[1];
+    NAME(pool_call) call;
+    call.x_end = x + s->planes * in, call.room = out + last * s->out[2];
+    memset(call.lead, 0, sizeof call.lead);
+    for (isize o = 0; o * s->stride[2] < s->pad[2]; o++) call.lead[o] = (uint8_t)ceil_div(s->pad[2] - o * s->stride[2], s->dilation[2]);
+    isize d = first % rows / s->out[1], h = first % s->out[1];
+    const REAL *plane = x + first / rows * in;
+    for (isize row = first; row < last; row++) {
+        NAME(pool_row)(s, &call, plane, d * s->stride[0] - s->pad[0], h * s->stride[1] - s->pad[1], out + row * s->out[2], tap + row * s->out[2]);
+        if (++h < s->out[1]) continue;
+        h = 0;
+        if (++d < s->out[0]) continue;
+        d = 0;
+        plane += in;
+    }
 }
 
 /* The usual windows of images: k x k, every `stride` pixels, no dilation. */
 static int is_square(const pool_shape *s, isize k, isize stride) {
-    return s->kernel[0] == 1 && s->kernel[1] == k && s->kernel[2] == k && s->stride[1] == stride && s->stride[2] == stride && s->dilation[0] == 1
-        && s->dilation[1] == 1 && s->dilation[2] == 1 && s->in[0] == 1 && s->out[0] == 1 && s->pad[0] == 0;
+    return s->kernel[0] == 1 && s->kernel[1] == k && s->kernel[2] == k && s->stride[1] == stride && s->stride[2] == stride && s->dilation[1] == 1
+        && s->dilation[2] == 1 && s->in[0] == 1 && s->out[0] == 1 && s->pad[0] == 0;
 }
 
 INLINE pool_shape square(const pool_shape *s, const isize k, const isize stride) {
@@ -135,41 +158,33 @@ INLINE pool_shape square(const pool_shape *s, const isize k, const isize stride)
     return known;
 }
 
-static void NAME(pool_some)(const pool_shape *s, isize first, isize last, const REAL *x, REAL *out, int32_t *place) {
-    if (is_square(s, 2, 2)) {
-        const pool_shape known = square(s, 2, 2);
-        NAME(pool_planes)(&known, first, last, x, out, place);
+static void NAME(pool_some)(const pool_shape *s, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap) {
+    if (is_square(s, 2, 2) && s->pad[1] == 0 && s->pad[2] == 0) {
+        pool_shape known = square(s, 2, 2);
+        known.pad[1] = known.pad[2] = 0;
+        NAME(pool_rows)(&known, first, last, x, out, tap);
     } else if (is_square(s, 3, 2)) {
         const pool_shape known = square(s, 3, 2);
-        NAME(pool_planes)(&known, first, last, x, out, place);
-    } else NAME(pool_planes)(s, first, last, x, out, place);
+        NAME(pool_rows)(&known, first, last, x, out, tap);
+    } else if (s->stride[2] == 1) {
+        pool_shape known = *s;
+        known.stride[2] = 1;
+        NAME(pool_rows)(&known, first, last, x, out, tap);
+    } else if (s->stride[2] == 2) {
+        pool_shape known = *s;
+        known.stride[2] = 2;
+        NAME(pool_rows)(&known, first, last, x, out, tap);
+    } else NAME(pool_rows)(s, first, last, x, out, tap);
 }
 
-#define POOL_PLANES 8 /* that a thread takes at a time */
-
-/* place[plane, output]: where in its plane of the input each maximum lies. */
-void NAME(max_pool)(const pool_shape *s, const void *x, void *out, int32_t *place, int n_threads) {
-    const int team = team_begin(n_threads, pool_cost(s, sizeof(REAL)));
+/* tap[plane, output]: the number in its window of each maximum, counted along depth, height and width. */
+void NAME(max_pool)(const pool_shape *s, const void *x, void *out, uint8_t *tap, int n_threads) {
+    const isize rows = s->planes * s->out[0] * s->out[1];
+    if (rows * s->out[2] == 0) return;
+    const isize chunk = max_size(1, POOL_CHUNK * s->out[0] * s->out[1] / pool_volume(s->in));
+    const int team = team_begin(n_threads, rows > chunk ? pool_cost(s, sizeof(REAL)) : 0.0);
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (isize p = 0; p < s->planes; p += POOL_PLANES) NAME(pool_some)(s, p, min_size(s->planes, p + POOL_PLANES), x, out, place);
-    team_end(team);
-}
-
-void NAME(max_pool_grad)(const pool_shape *s, const void *grad, const int32_t *place, void *grad_x, int n_threads) {
-    const isize in = pool_volume(s->in), out = pool_volume(s->out);
-    const int team = team_begin(n_threads, pool_cost(s, sizeof(REAL)));
-#pragma omp parallel num_threads(team) if (team > 1)
-    {
-        const unsigned int mode = denormals_off();
-#pragma omp for schedule(static)
-        for (isize p = 0; p < s->planes; p++) {
-            REAL *plane = (REAL *)grad_x + p * in;
-            const REAL *from = (const REAL *)grad + p * out;
-            zero_run(plane, in);
-            for (isize i = 0; i < out; i++) plane[place[p * out + i]] += from[i];
-        }
-        denormals_on(mode);
-    }
+    for (isize row = 0; row < rows; row += chunk) NAME(pool_some)(s, row, min_size(rows, row + chunk), x, out, tap);
     team_end(team);
 }
 
