@@ -326,8 +326,29 @@ def batch_norm_cases(rng, dtype):
     yield "batch_norm", [x, None, None, None, None, *outputs, True, 0.1, 1e-5, False], {5, 6}
 
 
+ROWS = [  # rows, groups, runs, inner
+    *[(7, 1, 10, 1), (64, 1, 33, 1), (300, 1, 64, 1), (5, 1, 9000, 1), (1, 1, 1, 1), (0, 1, 5, 1), (2, 1, 700, 1), (9, 1, 1, 1)],
+    *[(6, 3, 2, 7), (8, 2, 5, 1), (12, 4, 1, 49), (4, 2, 3, 5000), (5, 1, 4, 16), (30, 15, 1, 3), (2, 2, 4, 33), (3, 1, 0, 4)],
+]
+
+
+def row_norm_cases(rng, dtype):
+    for rows, groups, runs, inner in ROWS:
+        shape, weights = (rows, runs * inner), groups * runs
+        x, grad = values(rng, shape, dtype) + dtype(3), values(rng, shape, dtype)
+        weight, bias = values(rng, weights, dtype), values(rng, weights, dtype)
+        for affine, centred in [((weight, bias), True), ((weight, None), False), ((None, bias), True), ((None, None), False)]:
+            outputs = [poisoned(shape, dtype), poisoned((2, rows), np.float64)]
+            yield "row_norm", [x, *affine, *outputs, groups, inner, centred, 1e-5], {3, 4}
+            stats = np.stack([values(rng, rows, np.float64), 0.1 + np.abs(values(rng, rows, np.float64))])
+            grads = [poisoned(size, dtype) for size in (shape, weights, weights)]
+            yield "row_norm_grad", [grad, x, affine[0], stats, *grads, groups, inner, centred], {4, 5, 6}
+            yield "row_norm_grad", [grad, x, affine[0], stats, None, None, grads[2], groups, inner, centred], {6}
+            yield "row_norm_grad", [grad, x, affine[0], stats, grads[0], None, None, groups, inner, centred], {4}
+
+
 FAMILIES = [gemm_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
-FAMILIES += [optimiser_cases, recurrent_cases]
+FAMILIES += [optimiser_cases, recurrent_cases, row_norm_cases]
 
 
 def all_cases(rng, dtype):

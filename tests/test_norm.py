@@ -179,9 +179,61 @@ def test_layers_follow_a_change_of_dtype(rng):
     assert layer.running_var.dtype == minidl.float64 and layer.num_batches_tracked.dtype == minidl.int64
 
 
+ROWS = [
+    (lambda x: F.layer_norm(x, x.shape[1:]), (6, 40)),
+    (lambda x: F.layer_norm(x, x.shape[1:]), (2, 9001)),
+    (lambda x: F.group_norm(x, 2), (3, 4, 37)),
+    (lambda x: F.instance_norm(x), (2, 3, 70, 70)),
+]
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e4, -1e6])
+@pytest.mark.parametrize(("op", "shape"), ROWS)
+def test_rows_are_accurate_for_large_means(op, shape, mean, rng):
+    x = (rng.standard_normal(shape) + mean).astype(np.float32)
+    wide = minidl.tensor(x.astype(np.float64))
+    np.testing.assert_allclose(op(minidl.from_numpy(x)).numpy(), op(wide).numpy(), rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(300, 40), (5, 1000), (2, 3)])
+def test_gradients_of_rows_have_the_same_bits_for_any_threads(shape, rng):
+    x, weight, grad = (rng.standard_normal(size).astype(np.float32) for size in (shape, shape[1:], shape))
+    results = []
+    for count in (1, 2, 5):
+        leaves = [minidl.tensor(each, requires_grad=True) for each in (x, weight)]
+        with minidl.threads(count):
+            F.layer_norm(leaves[0], shape[1:], leaves[1]).backward(minidl.from_numpy(grad))
+        results.append(b"".join(leaf.grad.numpy().tobytes() for leaf in leaves))
+    assert len(set(results)) == 1
+
+
+def test_instance_norm_follows_the_mean_of_the_images(rng):
+    layer, x = nn.InstanceNorm1d(3, momentum=0.5, track_running_stats=True), rng.normal(2, 3, (4, 3, 9))
+    layer(minidl.tensor(x, dtype=minidl.float32))
+    np.testing.assert_allclose(layer.running_mean.numpy(), 0.5 * x.mean((0, 2)), rtol=1e-5)
+    np.testing.assert_allclose(layer.running_var.numpy(), 0.5 + 0.5 * x.var(2, ddof=1).mean(0), rtol=1e-5)
+    constant = minidl.zeros(2, 3, 4)
+    layer.eval()
+    np.testing.assert_allclose(
+        layer(constant).numpy()[0, :, 0], -layer.running_mean.numpy() / np.sqrt(layer.running_var.numpy() + 1e-5), rtol=1e-5
+    )
+
+
+def test_local_response_norm_takes_any_exponent(rng):
+    x = minidl.tensor(rng.standard_normal((2, 5, 3)))
+    near = F.local_response_norm(x, 3, 0.5, 0.75 + 1e-9)  # by the general way, not by the roots
+    np.testing.assert_allclose(F.local_response_norm(x, 3, 0.5, 0.75).numpy(), near.numpy(), rtol=1e-8)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: nn.LayerNorm(-1), ArgumentError, "LayerNorm: normalized_shape must be an integer >= 0 or some of them"),
+        (lambda: nn.LayerNorm(()), ArgumentError, "LayerNorm: normalized_shape must be an integer >= 0 or some of them"),
+        (lambda: nn.RMSNorm(3, eps=-1.0), ArgumentError, "RMSNorm: eps must be a number >= 0"),
+        (lambda: nn.GroupNorm(3, 4), ArgumentError, "GroupNorm: num_groups must be at least 1 and divide num_channels, got num_groups 3"),
+        (lambda: nn.LocalResponseNorm(0), ArgumentError, "LocalResponseNorm: size must be an integer >= 1, got size 0"),
+        (lambda: nn.InstanceNorm2d(3)(minidl.ones(3, 3)), ShapeError, r"InstanceNorm2d: input must be \(N, C, H, W\) or \(C, H, W\)"),
         (lambda: nn.BatchNorm2d(-1), ArgumentError, "BatchNorm2d: num_features must be an integer >= 0, got num_features -1"),
         (lambda: nn.BatchNorm1d(2.5), ArgumentError, "BatchNorm1d: num_features must be an integer >= 0"),
         (lambda: nn.BatchNorm1d(2, eps=-1), ArgumentError, "BatchNorm1d: eps must be a number >= 0, got eps -1"),

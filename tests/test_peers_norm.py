@@ -63,6 +63,53 @@ def test_batch_norms_agree_over_several_steps(name, args, shape, options, rng):
         compare_step(ours, theirs, array, factors)
 
 
+OTHERS = [
+    ("InstanceNorm1d", (3,), {}, (2, 3, 6)),
+    ("InstanceNorm1d", (3,), {"affine": True, "track_running_stats": True}, (3, 6)),
+    ("InstanceNorm2d", (3,), {"affine": True, "track_running_stats": True, "momentum": 0.5}, (2, 3, 4, 5)),
+    ("InstanceNorm2d", (3,), {"affine": True, "bias": False, "momentum": None}, (3, 4, 5)),
+    ("InstanceNorm3d", (2,), {"track_running_stats": True}, (2, 2, 3, 2, 4)),
+    ("LayerNorm", (7,), {}, (3, 4, 7)),
+    ("LayerNorm", ((4, 7),), {"bias": False}, (3, 4, 7)),
+    ("LayerNorm", ([7],), {"elementwise_affine": False, "eps": 0.1}, (5, 7)),
+    ("GroupNorm", (2, 6), {}, (3, 6, 4, 5)),
+    ("GroupNorm", (3, 12), {"affine": False}, (5, 12)),
+    ("GroupNorm", (1, 6), {"bias": False, "eps": 0.1}, (2, 6, 9)),
+    ("RMSNorm", (7,), {}, (3, 4, 7)),
+    ("RMSNorm", ((4, 7),), {"eps": 0.1}, (3, 4, 7)),
+    ("RMSNorm", (7,), {"elementwise_affine": False}, (3, 7)),
+    ("LocalResponseNorm", (5,), {"alpha": 0.5, "k": 2.0}, (2, 7, 3, 4)),
+    ("LocalResponseNorm", (2,), {}, (2, 7, 3)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "options", "shape"), OTHERS)
+def test_other_norms_agree(name, args, options, shape, rng):
+    ours, theirs = pair(name, args, options, rng)
+    for training in (True, True, False):
+        ours.train(training)
+        theirs.train(training)
+        array, factors = (rng.normal(1, 2, shape).astype("float32") for _ in range(2))
+        compare_step(ours, theirs, array, factors)
+
+
+@settings(max_examples=20, deadline=None)
+@given(batch=st.integers(1, 5), groups=st.integers(1, 4), runs=st.integers(1, 5), inner=st.integers(1, 40), seed=st.integers(0, 99))
+def test_group_norm_agrees_on_drawn_shapes(batch, groups, runs, inner, seed):
+    if runs * inner < 3:  # of two values only the signs are left
+        return
+    rng, shape = np.random.default_rng(seed), (batch, groups * runs, inner)
+    x, factors, vectors = rng.normal(3, 2, shape), rng.normal(size=shape), rng.normal(size=(2, groups * runs))
+    results = []
+    for library in (minidl, torch):
+        inputs = [library.tensor(each).requires_grad_() for each in (x, *vectors)]
+        out = library.nn.functional.group_norm(inputs[0], groups, *inputs[1:])
+        (out * library.tensor(factors)).sum().backward()
+        results.append([out.detach().numpy(), *(each.grad.numpy() for each in inputs)])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     batch=st.integers(1, 6),

@@ -45,6 +45,8 @@ __all__ = [
     "relu",
     "relu_grad",
     "reset_peak_memory_stats",
+    "row_norm",
+    "row_norm_grad",
     "set_memory_cache_limit",
     "set_winograd",
     "sgd_step",
@@ -80,6 +82,8 @@ recurrent_cell_grad = _chosen.recurrent_cell_grad
 recurrent_grad = _chosen.recurrent_grad
 relu = _chosen.relu
 relu_grad = _chosen.relu_grad
+row_norm = _chosen.row_norm
+row_norm_grad = _chosen.row_norm_grad
 sgd_step = _chosen.sgd_step
 softmax = _chosen.softmax
 sum_channels = _chosen.sum_channels

@@ -21,6 +21,9 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct channel_shape:
         Py_ssize_t outer, channels, inner
 
+    ctypedef struct row_shape:
+        Py_ssize_t rows, groups, runs, inner
+
     ctypedef struct window_shape:
         Py_ssize_t planes
         Py_ssize_t input "in"[3]
@@ -85,6 +88,11 @@ cdef extern from "kernels.h" nogil:
         void (*window_max)(const window_shape *shape, const void *x, void *out, int32_t *place, int n_threads) noexcept nogil
         void (*add_at_places)(Py_ssize_t planes, Py_ssize_t count, Py_ssize_t size, const void *values, const int32_t *place, void *out,
                               int n_threads) noexcept nogil
+        Py_ssize_t (*row_norm_scratch)(const row_shape *shape) noexcept nogil
+        void (*row_norm)(const row_shape *shape, const void *x, const void *weight, const void *bias, int centred, double eps, void *out,
+                         double *stats, int n_threads) noexcept nogil
+        void (*row_norm_grad)(const row_shape *shape, const void *grad, const void *x, const void *weight, const double *stats,
+                              int centred, void *grad_x, void *grad_weight, void *grad_bias, void *scratch, int n_threads) noexcept nogil
         Py_ssize_t (*batch_norm_scratch)(const channel_shape *shape) noexcept nogil
         void (*batch_norm)(const channel_shape *shape, const void *x, const void *weight, const void *bias, void *running_mean,
                            void *running_var, int training, double momentum, double eps, int relu, void *out, double *stats,

@@ -1,4 +1,4 @@
-"""Normalisation by the statistics of channels."""
+"""Normalisation by the statistics of channels and of rows."""
 
 
 cdef int fill_channels(channel_shape *shape, cnp.ndarray x) except -1:
@@ -110,3 +110,85 @@ def batch_norm_grad(
     with nogil:
         table.batch_norm_grad(&shape, data(grad), data(x), data(weight), data(bias), found, training, relu, data(grad_x),
                               data(grad_weight), data(grad_bias), block.pointer, n_threads)
+
+
+cdef int fill_rows(row_shape *shape, cnp.ndarray x, cnp.ndarray stats, Py_ssize_t groups, Py_ssize_t inner) except -1:
+    """Rows of x as many as there are statistics; each is a whole number of runs."""
+    cdef Py_ssize_t cols
+    shape.rows, shape.groups, shape.inner = cnp.PyArray_SIZE(stats) // 2, groups, inner
+    if groups < 1 or inner < 1 or shape.rows % groups:
+        raise ValueError(f"row_norm: groups must divide rows, inner be at least 1, got rows {shape.rows}, groups {groups}, inner {inner}")
+    cols = cnp.PyArray_SIZE(x) // shape.rows if shape.rows else inner
+    if cols % inner or cols * shape.rows != cnp.PyArray_SIZE(x):
+        raise ValueError(f"row_norm: rows must be whole and made of runs, got x {(<object> x).shape}, rows {shape.rows}, inner {inner}")
+    shape.runs = cols // inner
+    return 0
+
+
+def row_norm(
+    cnp.ndarray x,               # IN    rows of equal length, C-contiguous
+    cnp.ndarray weight,          # IN    (groups * runs,) or None; a row is `runs` runs of `inner` values
+    cnp.ndarray bias,            # IN    (groups * runs,) or None
+    cnp.ndarray out,             # OUT   of the shape of x
+    cnp.ndarray stats,           # OUT   (2, rows) float64: means (0 if not centred), and 1 / sqrt(mean of squared deviations + eps)
+    Py_ssize_t groups,           # rows that follow each other with weights of their own
+    Py_ssize_t inner,
+    bint centred,
+    double eps,
+    int n_threads,
+):
+    """out = (x - mean) / sqrt(var + eps) * weight + bias of each row; without its mean if not centred."""
+    cdef const kernel_table *table = table_of(x)
+    cdef row_shape shape
+    cdef double *found
+    fill_rows(&shape, x, stats, groups, inner)
+    same_kind(x, x)
+    writeable(x, out)
+    same_size(x, out)
+    found = statistics(stats, shape.rows, True)
+    if cnp.PyArray_SIZE(x) == 0:
+        stats.fill(0)
+        return
+    values_of(x, weight, groups * shape.runs, False)
+    values_of(x, bias, groups * shape.runs, False)
+    with nogil:
+        table.row_norm(&shape, data(x), data(weight), data(bias), centred, eps, data(out), found, n_threads)
+
+
+def row_norm_grad(
+    cnp.ndarray grad,            # IN   rows of equal length, C-contiguous
+    cnp.ndarray x,               # IN   of the shape of grad
+    cnp.ndarray weight,          # IN   (groups * runs,) or None
+    cnp.ndarray stats,           # IN   (2, rows) float64, from row_norm
+    cnp.ndarray grad_x,          # OUT  of the shape of x, or None
+    cnp.ndarray grad_weight,     # OUT  (groups * runs,) or None
+    cnp.ndarray grad_bias,       # OUT  (groups * runs,) or None
+    Py_ssize_t groups,
+    Py_ssize_t inner,
+    bint centred,
+    int n_threads,
+):
+    """Gradients of row_norm; groups, inner, centred: as there."""
+    cdef const kernel_table *table = table_of(x)
+    cdef row_shape shape
+    cdef const double *found
+    cdef Block block = None
+    fill_rows(&shape, x, stats, groups, inner)
+    same_kind(x, x)
+    same_kind(x, grad)
+    same_size(x, grad)
+    values_of(x, grad_x, cnp.PyArray_SIZE(x), True)
+    found = statistics(stats, shape.rows, False)
+    if cnp.PyArray_SIZE(x) == 0:
+        for array in (grad_weight, grad_bias):
+            if array is not None:
+                array.fill(0)
+        return
+    values_of(x, weight, groups * shape.runs, False)
+    values_of(x, grad_weight, groups * shape.runs, True)
+    values_of(x, grad_bias, groups * shape.runs, True)
+    if grad_weight is not None or grad_bias is not None:
+        block = scratch(table.row_norm_scratch(&shape), table)
+    with nogil:
+        table.row_norm_grad(&shape, data(grad), data(x), data(weight), found, centred, data(grad_x), data(grad_weight), data(grad_bias),
+                            NULL if block is None else block.pointer, n_threads)

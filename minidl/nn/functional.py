@@ -83,6 +83,8 @@ from ..ops import (
     unfold,
 )
 from ..ops.channel_norm import batch_norm
+from ..ops.response_norm import local_response_norm, normalize
+from ..ops.row_norm import group_norm, instance_norm, layer_norm, rms_norm
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -119,16 +121,20 @@ __all__ = [
     "gelu",
     "glu",
     "group_conv2d",
+    "group_norm",
     "group_pool",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -144,6 +150,7 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
     "pixel_shuffle",
@@ -152,6 +159,7 @@ __all__ = [
     "prelu",
     "relu",
     "relu6",
+    "rms_norm",
     "rrelu",
     "selu",
     "sigmoid",

@@ -1,6 +1,7 @@
 """Batch normalisation: every channel by its own mean and variance. Letters: batch N, channels C."""
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from .. import kernels, versions
 from ..errors import ArgumentError, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, n_threads, not_tensors
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
 from .norm_gradients import channel_layout, second_order
 from .relu import ReLUGrad
 
@@ -78,48 +79,54 @@ def before_relu(x, weight, bias, stats):
     return ((x - stats[0].reshape(channels)) * scale.reshape(channels) + shift).astype(x.dtype)
 
 
+PARAMETERS = "running_mean", "running_var", "weight", "bias"
+
+
 @lru_cache(maxsize=512)
-def check_batch_norm(op, x, training, given, sizes, eps):
-    """Raise unless the shapes fit: x, then what is given of (running_mean, running_var, weight, bias) with their shapes."""
+def check_batch_norm(op, x, sizes, training, eps):
+    """Raise unless the shape of x and those of what is given of PARAMETERS (else None) fit."""
     if len(x) < 2:
         raise shape_error(op, "input must have at least 2 dimensions, (N, C, ...)", input=x)
-    for name, size in zip(given, sizes, strict=True):
-        if size != (x[1],):
+    for name, size in zip(PARAMETERS, sizes, strict=True):
+        if size is not None and size != x[1:2]:
             raise shape_error(op, f"{name} must have one value per channel of input", input=x, **{name: size})
-    if training and x[0] * int(np.prod(x[2:], dtype=np.int64)) == 1:
+    if training and x[0] * prod(x[2:]) == 1:
         raise shape_error(op, "training needs more than one value per channel", input=x)
-    if not training and not {"running_mean", "running_var"} <= set(given):
-        raise ArgumentError(word(op, "without training, running_mean and running_var are needed", given=given))
+    if not training and None in sizes[:2]:
+        raise ArgumentError(word(op, "without training, running_mean and running_var are needed"))
     if not eps >= 0:
         raise ArgumentError(word(op, "eps must not be negative", eps=eps))
 
 
-def moving(op, array, training):
-    """The array of a running statistic as the kernel may write it."""
-    if training and not array.flags.writeable:
-        raise ArgumentError(word(op, "training writes into the running statistics, which are read-only here"))
-    return ascontiguous(array)
-
-
 def normalise_channels(op, input, running_mean, running_var, weight, bias, training, momentum, eps, relu):
     """The public functions below, the ReLU as an option."""
-    named = ("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias)
-    given = {name: tensor for name, tensor in named if tensor is not None}
+    given = running_mean, running_var, weight, bias
     try:
-        x, arrays = input._array, {name: tensor._array for name, tensor in given.items()}
+        x, arrays = input._array, [None if each is None else each._array for each in given]
     except AttributeError:
-        raise not_tensors(op, input=input, **given) from None
-    expect_floats(op, input=input, **given)
-    check_batch_norm(op, x.shape, training, tuple(given), tuple([array.shape for array in arrays.values()]), eps)
-    held = [moving(op, arrays[name], training) if name in arrays else None for name in ("running_mean", "running_var")]
-    out = BatchNorm.apply(input, weight, bias, *held, training, momentum, eps, relu)
-    if training:
-        for name, array in zip(("running_mean", "running_var"), held, strict=True):
-            if array is None:
-                continue
-            if array is not arrays[name]:
-                arrays[name][...] = array
-            versions.changed(arrays[name])
+        named = {name: each for name, each in zip(PARAMETERS, given, strict=True) if each is not None}
+        raise not_tensors(op, input=input, **named) from None
+    dtype, sizes = x.dtype, []
+    fits = has_kernel(x)
+    for array in arrays:
+        fits = fits and (array is None or array.dtype is dtype)
+        sizes.append(None if array is None else array.shape)
+    if not fits:
+        expect_floats(op, input=input, **dict(zip(PARAMETERS, given, strict=True)))
+    check_batch_norm(op, x.shape, tuple(sizes), training, eps)
+    mean, var, _, _ = arrays
+    if not training:
+        return BatchNorm.apply(input, weight, bias, contiguous(mean), contiguous(var), False, 0.0, eps, relu)
+    moved = [each for each in (mean, var) if each is not None]
+    if not all(each.flags.writeable for each in moved):
+        raise ArgumentError(word(op, "training writes into the running statistics, which are read-only here"))
+    held = contiguous(mean), contiguous(var)
+    out = BatchNorm.apply(input, weight, bias, *held, True, momentum, eps, relu)
+    for array, new in zip((mean, var), held, strict=True):
+        if array is not None:
+            if new is not array:
+                array[...] = new
+            versions.changed(array)
     return out
 
 

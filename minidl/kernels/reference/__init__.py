@@ -6,7 +6,7 @@ Where a sum has a fixed order in the compiled kernel, the twin may round differe
 from .activations import relu, relu_grad
 from .convolution import conv, conv_grad_weight, conv_grad_x, sum_channels
 from .matmul import gemm
-from .normalisation import batch_norm, batch_norm_grad
+from .normalisation import batch_norm, batch_norm_grad, row_norm, row_norm_grad
 from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
 from .recurrences import recurrent, recurrent_cell, recurrent_cell_grad, recurrent_grad
@@ -33,6 +33,8 @@ __all__ = [
     "recurrent_grad",
     "relu",
     "relu_grad",
+    "row_norm",
+    "row_norm_grad",
     "sgd_step",
     "softmax",
     "sum_channels",

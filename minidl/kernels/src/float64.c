@@ -8,6 +8,7 @@
 #include "max.h"
 #include "mean.h"
 #include "norm_batch.h"
+#include "norm_rows.h"
 #include "pool_grad.h"
 #include "recurrent_backward.h"
 #include "recurrent_step.h"

@@ -25,6 +25,11 @@ typedef struct {
     ptrdiff_t outer, channels, inner;
 } channel_shape;
 
+/* rows of runs * inner values, `groups` rows with weights of their own */
+typedef struct {
+    ptrdiff_t rows, groups, runs, inner;
+} row_shape;
+
 /* Windows of any sizes: along each axis output o sees the inputs first[o] .. stop[o], `third[o]` being what its size counts as in
  * the divisor of a mean, or the step between inputs under a maximum. Neither first nor stop ever decreases. */
 typedef struct {
@@ -79,6 +84,11 @@ typedef struct {
     void (*batch_norm_grad)(const channel_shape *shape, const void *grad, const void *x, const void *weight, const void *bias,
                             const double *stats, int training, int relu, void *grad_x, void *grad_weight, void *grad_bias, void *scratch,
                             int n_threads);
+    ptrdiff_t (*row_norm_scratch)(const row_shape *shape);
+    void (*row_norm)(const row_shape *shape, const void *x, const void *weight, const void *bias, int centred, double eps, void *out,
+                     double *stats, int n_threads);
+    void (*row_norm_grad)(const row_shape *shape, const void *grad, const void *x, const void *weight, const double *stats, int centred,
+                          void *grad_x, void *grad_weight, void *grad_bias, void *scratch, int n_threads);
 
     ptrdiff_t (*window_mean_scratch)(const window_shape *shape, int n_threads);
     void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads);

@@ -23,7 +23,7 @@
 #include "norm.h"
 
 #define PANEL (4 * LANES) /* columns that go together when runs are short */
-#define PANEL_ROWS 64
+#define PANEL_ROWS 128
 #define NORM_ITEMS 64 /* pieces that few channels are cut into */
 
 /* How a shape is cut: `groups` of channels, `group` in each, in `blocks` along the values, `parts` of these as items for threads. */
@@ -66,21 +66,40 @@ ptrdiff_t NAME(batch_norm_scratch)(const channel_shape *shape) {
 
 /* ---- statistics ---- */
 
-/* Moments of columns first .. first + n of a panel over its rows, n <= LANES. */
-static void NAME(column_moments)(const REAL *x, isize rows, isize n, isize stride, moments *column) {
-    vec sum[2] = {{0}}, drift[2] = {{0}}, square[2] = {{0}};
-    REAL mean[VB / sizeof(REAL)], off[VB / sizeof(REAL)], wide[VB / sizeof(REAL)];
-    for (isize r = 0; r < rows; r++) sum[r & 1] += n == LANES ? load(x + r * stride) : load_part(x + r * stride, n);
-    const vec about = (sum[0] + sum[1]) / splat((REAL)rows);
-    for (isize r = 0; r < rows; r++) {
-        const vec d = (n == LANES ? load(x + r * stride) : NAME(load_or)(x + r * stride, n, about)) - about;
-        drift[r & 1] += d;
-        square[r & 1] += d * d;
+/* Moments of the columns of a panel, all of the same count. */
+typedef struct {
+    double count, mean[4 * VB / sizeof(REAL)], square[4 * VB / sizeof(REAL)];
+} NAME(columns);
+
+/* Merges the rows of a block into columns first .. first + n, n <= LANES * vectors; a full panel takes four vectors at a time. */
+INLINE void NAME(column_moments)(const REAL *x, isize rows, isize n, isize stride, const int vectors, isize first, NAME(columns) * all) {
+    const isize part = vectors == 1 ? n : LANES;
+    const double share = rows / (all->count + rows), both = all->count * share;
+    vec about[4], sum[4] = {{0}}, drift[4] = {{0}}, square[4] = {{0}};
+    REAL mean[4 * VB / sizeof(REAL)], off[4 * VB / sizeof(REAL)], wide[4 * VB / sizeof(REAL)];
+    for (isize r = 0; r < rows; r++)
+        UNROLL(4)
+        for (int v = 0; v < vectors; v++) sum[v] += part == LANES ? load(x + r * stride + v * LANES) : load_part(x + r * stride, part);
+    UNROLL(4)
+    for (int v = 0; v < vectors; v++) about[v] = sum[v] / splat((REAL)rows);
+    for (isize r = 0; r < rows; r++)
+        UNROLL(4)
+        for (int v = 0; v < vectors; v++) {
+            const vec d = (part == LANES ? load(x + r * stride + v * LANES) : NAME(load_or)(x + r * stride, part, about[v])) - about[v];
+            drift[v] += d;
+            square[v] += d * d;
+        }
+    UNROLL(4)
+    for (int v = 0; v < vectors; v++) {
+        store(mean + v * LANES, about[v]);
+        store(off + v * LANES, drift[v]);
+        store(wide + v * LANES, square[v]);
     }
-    store(mean, about);
-    store(off, drift[0] + drift[1]);
-    store(wide, square[0] + square[1]);
-    for (isize i = 0; i < n; i++) column[i] = merge_moments(column[i], moments_about((double)rows, mean[i], off[i], wide[i]));
+    for (isize i = 0; i < n; i++) { /* moments_about and merge_moments, with what is common to the columns taken out */
+        const double step = (double)off[i] * (1.0 / rows), rest = wide[i] - step * off[i], apart = mean[i] + step - all->mean[first + i];
+        all->mean[first + i] += apart * share;
+        all->square[first + i] += (rest < 0 ? 0 : rest) + apart * apart * both;
+    }
 }
 
 /* Moments of a group's channels over the blocks of one part; `at` is its first channel's, others follow `parts` apart. */
@@ -97,17 +116,22 @@ static void NAME(part_moments)(const channel_cut *cut, isize group, isize part, 
         *at = all;
         return;
     }
-    moments column[4 * VB / sizeof(REAL)];
     const isize width = count * cut->inner;
-    memset(column, 0, sizeof column);
+    NAME(columns) columns;
+    memset(&columns, 0, sizeof columns);
     for (isize b = first_block(cut, part); b < last; b++) {
+        const REAL *from = x + b * cut->span * cut->image;
         const isize rows = min_size(cut->span, cut->outer - b * cut->span);
-        for (isize i = 0; i < width; i += LANES)
-            NAME(column_moments)(x + b * cut->span * cut->image + i, rows, min_size(LANES, width - i), cut->image, column + i);
+        if (width == PANEL) NAME(column_moments)(from, rows, PANEL, cut->image, 4, 0, &columns);
+        else
+            for (isize i = 0; i < width; i += LANES)
+                NAME(column_moments)(from + i, rows, min_size(LANES, width - i), cut->image, 1, i, &columns);
+        columns.count += rows;
     }
     for (isize c = 0; c < count; c++) {
         moments all = {0, 0, 0};
-        for (isize i = 0; i < cut->inner; i++) all = merge_moments(all, column[c * cut->inner + i]);
+        for (isize i = c * cut->inner; i < (c + 1) * cut->inner; i++)
+            all = merge_moments(all, (moments){columns.count, columns.mean[i], columns.square[i]});
         at[c * cut->parts] = all;
     }
 }
@@ -118,66 +142,68 @@ typedef struct {
     int training; /* 1: statistics of x, which move the running ones; 0: the running ones */
 } running_stats;
 
-/* stats: the means of all channels, then their inverse deviations */
+/* stats: the means of all channels, then their inverse deviations. The loops are apart so that they become vector code. */
 static void NAME(finish_moments)(const channel_cut *cut, isize group, const moments *found, const running_stats *running, double *stats) {
     REAL *means = running->mean, *vars = running->var;
-    for (isize c = group * cut->group; c < group * cut->group + channels_of(cut, group); c++) {
-        if (!running->training) {
-            stats[c] = means[c];
-            stats[cut->channels + c] = 1 / sqrt((double)vars[c] + running->eps);
-            continue;
+    const isize first = group * cut->group, last = first + channels_of(cut, group);
+    const double count = (double)cut->outer * cut->inner, keep = 1 - running->momentum, take = running->momentum;
+    const double per_value = 1 / count, unbiased = take / (count > 1 ? count - 1 : 1);
+    double *mean = stats, *var = stats + cut->channels;
+    if (running->training) {
+        for (isize c = first; c < last; c++) {
+            moments all = found[c * cut->parts];
+            for (isize part = 1; part < cut->parts; part++) all = merge_moments(all, found[c * cut->parts + part]);
+            mean[c] = all.mean;
+            var[c] = all.square;
         }
-        moments all = {0, 0, 0};
-        for (isize part = 0; part < cut->parts; part++) all = merge_moments(all, found[c * cut->parts + part]);
-        stats[c] = all.mean;
-        stats[cut->channels + c] = inverse_std(all, running->eps);
-        if (means) means[c] = (REAL)((1 - running->momentum) * means[c] + running->momentum * all.mean);
-        if (vars) vars[c] = (REAL)((1 - running->momentum) * vars[c] + running->momentum * (all.square / (all.count > 1 ? all.count - 1 : 1)));
-    }
+        if (means)
+            for (isize c = first; c < last; c++) means[c] = (REAL)(keep * means[c] + take * mean[c]);
+        if (vars)
+            for (isize c = first; c < last; c++) vars[c] = (REAL)(keep * vars[c] + unbiased * var[c]);
+        for (isize c = first; c < last; c++) var[c] *= per_value;
+    } else
+        for (isize c = first; c < last; c++) mean[c] = means[c], var[c] = vars[c];
+    for (isize c = first; c < last; c++) var[c] = 1 / sqrt(var[c] + running->eps);
 }
 
 /* ---- forward ---- */
 
-INLINE void NAME(map_run)(const REAL *x, REAL *out, isize n, vec mean, vec scale, vec shift, const int relu) {
-    isize i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        const vec v = NAME(map)(load(x + i), mean, scale, shift);
-        store(out + i, relu ? NAME(rectify)(v) : v);
-    }
-    if (i < n) {
-        const vec v = NAME(map)(load_part(x + i, n - i), mean, scale, shift);
-        store_part(out + i, relu ? NAME(rectify)(v) : v, n - i);
-    }
-}
+/* The affine map of each channel of a group, or of each column of a panel. Never inlined, so that forward and backward get the same bits. */
+typedef struct {
+    REAL mean[4 * VB / sizeof(REAL)], scale[4 * VB / sizeof(REAL)], shift[4 * VB / sizeof(REAL)];
+} NAME(affine);
 
-/* The affine maps of a group: per channel, or per column of a panel. */
-static void NAME(group_maps)(const channel_cut *cut, isize group, const double *stats, const REAL *weight, const REAL *bias, REAL *mean,
-                             REAL *scale, REAL *shift) {
-    const isize repeat = cut->panels ? cut->inner : 1;
-    for (isize i = 0; i < channels_of(cut, group) * repeat; i++) {
-        const isize c = group * cut->group + i / repeat;
-        const NAME(affine) a = NAME(affine_of)(stats[c], stats[cut->channels + c], weight ? weight[c] : 1, bias ? bias[c] : 0);
-        mean[i] = a.mean, scale[i] = a.scale, shift[i] = a.shift;
+__attribute__((noinline)) static void NAME(group_maps)(const channel_cut *cut, isize group, const double *stats, const REAL *weight,
+                                                       const REAL *bias, NAME(affine) * map) {
+    const isize repeat = cut->panels ? cut->inner : 1, first = group * cut->group, last = first + channels_of(cut, group);
+    if (cut->panels) memset(map, 0, sizeof *map);
+    for (isize c = first, i = 0; c < last; c++) {
+        const double mean = stats[c], scale = stats[cut->channels + c] * (weight ? weight[c] : 1), shift = bias ? bias[c] : 0;
+        const REAL near = (REAL)mean;
+        for (isize end = i + repeat; i < end; i++) {
+            map->mean[i] = near;
+            map->scale[i] = (REAL)scale;
+            map->shift[i] = (REAL)((double)near == mean ? shift : shift + ((double)near - mean) * scale);
+        }
     }
 }
 
 INLINE void NAME(map_part)(const channel_cut *cut, isize group, isize part, const REAL *x, const REAL *weight, const REAL *bias,
                            const double *stats, const int relu, REAL *out) {
-    REAL mean[4 * VB / sizeof(REAL)] = {0}, scale[4 * VB / sizeof(REAL)] = {0}, shift[4 * VB / sizeof(REAL)] = {0};
     const isize first = group * cut->group * cut->inner, width = channels_of(cut, group) * cut->inner;
-    NAME(group_maps)(cut, group, stats, weight, bias, mean, scale, shift);
+    NAME(affine) map;
+    NAME(group_maps)(cut, group, stats, weight, bias, &map);
     for (isize b = first_block(cut, part + 1) - 1; b >= first_block(cut, part); b--) {
         isize offset, rows, n;
         block_at(cut, b, &offset, &rows, &n);
-        offset += first;
-        if (cut->panels)
-            for (isize i = 0; i < width; i += LANES) /* lanes behind the width are loaded, but not stored */
-                for (isize r = 0; r < rows; r++)
-                    NAME(map_run)(x + offset + r * cut->image + i, out + offset + r * cut->image + i, min_size(LANES, width - i),
-                                  load(mean + i), load(scale + i), load(shift + i), relu);
-        else
-            for (isize r = rows - 1; r >= 0; r--)
-                NAME(map_run)(x + offset + r * cut->image, out + offset + r * cut->image, n, splat(*mean), splat(*scale), splat(*shift), relu);
+        for (isize r = rows - 1; r >= 0; r--) {
+            const isize at = first + offset + r * cut->image;
+            if (!cut->panels) NAME(map_run)(x + at, out + at, n, splat(*map.mean), splat(*map.scale), splat(*map.shift), relu);
+            else
+                for (isize i = 0; i < width; i += LANES)
+                    NAME(map_run)(x + at + i, out + at + i, min_size(LANES, width - i), load(map.mean + i), load(map.scale + i),
+                                  load(map.shift + i), relu);
+        }
     }
 }
 
@@ -219,67 +245,80 @@ void NAME(batch_norm)(const channel_shape *shape, const void *x, const void *wei
 
 /* ---- backward ---- */
 
-typedef struct {
-    double grad, cross; /* sums of g and of g (x - m), m the mean rounded to REAL */
-} grad_sums;
-
-/* g: what of the gradient the ReLU let pass */
-INLINE vec NAME(passed)(vec grad, vec x, vec mean, vec scale, vec shift, const int relu) {
-    return relu ? (vec)((ivec)grad & (ivec)(NAME(map)(x, mean, scale, shift) > splat(0))) : grad;
+/* Adds the rows of a block to the sums of columns first .. first + n, as column_moments does. */
+INLINE void NAME(column_sums)(const REAL *grad, const REAL *x, isize rows, isize n, isize stride, const int vectors, const NAME(affine) * map,
+                              const int relu, double *sums, double *crosses) {
+    const isize part = vectors == 1 ? n : LANES;
+    vec sum[4] = {{0}}, cross[4] = {{0}};
+    REAL lane_sum[4 * VB / sizeof(REAL)], lane_cross[4 * VB / sizeof(REAL)];
+    for (isize r = 0; r < rows; r++)
+        UNROLL(4)
+        for (int v = 0; v < vectors; v++) {
+            const isize at = r * stride + v * LANES, lane = v * LANES;
+            const vec mean = load(map->mean + lane), value = part == LANES ? load(x + at) : NAME(load_or)(x + at, part, mean);
+            const vec g = NAME(passed)(part == LANES ? load(grad + at) : load_part(grad + at, part), value, mean, load(map->scale + lane),
+                                       load(map->shift + lane), relu);
+            sum[v] += g;
+            cross[v] += g * (value - mean);
+        }
+    UNROLL(4)
+    for (int v = 0; v < vectors; v++) {
+        store(lane_sum + v * LANES, sum[v]);
+        store(lane_cross + v * LANES, cross[v]);
+    }
+    for (isize i = 0; i < n; i++) sums[i] += lane_sum[i], crosses[i] += lane_cross[i];
 }
 
-INLINE void NAME(grad_run)(const REAL *grad, const REAL *x, isize n, vec mean, vec scale, vec shift, const int relu, vec *sum, vec *cross) {
-    isize i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES)
-        UNROLL(2)
-        for (int j = 0; j < 2; j++) {
-            const vec v = load(x + i + j * LANES), g = NAME(passed)(load(grad + i + j * LANES), v, mean, scale, shift, relu);
-            sum[j] += g;
-            cross[j] += g * (v - mean);
-        }
-    for (; i < n; i += LANES) {
-        const isize count = min_size(LANES, n - i);
-        const vec v = count == LANES ? load(x + i) : NAME(load_or)(x + i, count, mean);
-        const vec g = NAME(passed)(count == LANES ? load(grad + i) : load_part(grad + i, count), v, mean, scale, shift, relu);
-        sum[0] += g;
-        cross[0] += g * (v - mean);
+/* Sums of a panel over the blocks of one part; `at` as in part_moments. */
+INLINE void NAME(sum_panel)(const channel_cut *cut, isize group, isize part, const REAL *grad, const REAL *x, const NAME(affine) * map,
+                            const int relu, grad_sums *at) {
+    const isize count = channels_of(cut, group), start = group * cut->group * cut->inner, width = count * cut->inner;
+    double sums[4 * VB / sizeof(REAL)] = {0}, crosses[4 * VB / sizeof(REAL)] = {0};
+    for (isize b = first_block(cut, part); b < first_block(cut, part + 1); b++) {
+        const isize from = start + b * cut->span * cut->image, rows = min_size(cut->span, cut->outer - b * cut->span);
+        if (width == PANEL) NAME(column_sums)(grad + from, x + from, rows, PANEL, cut->image, 4, map, relu, sums, crosses);
+        else
+            for (isize i = 0; i < width; i += LANES) {
+                NAME(affine) piece;
+                store(piece.mean, load(map->mean + i));
+                store(piece.scale, load(map->scale + i));
+                store(piece.shift, load(map->shift + i));
+                NAME(column_sums)(grad + from + i, x + from + i, rows, min_size(LANES, width - i), cut->image, 1, &piece, relu, sums + i, crosses + i);
+            }
+    }
+    for (isize c = 0; c < count; c++) {
+        grad_sums all = {0, 0};
+        for (isize i = c * cut->inner; i < (c + 1) * cut->inner; i++) all.grad += sums[i], all.cross += crosses[i];
+        at[c * cut->parts] = all;
     }
 }
 
-/* Sums of a group's channels over the blocks of one part; `at` as in part_moments. */
+/* The same of any group. */
 INLINE void NAME(sum_part)(const channel_cut *cut, isize group, isize part, const REAL *grad, const REAL *x, const REAL *weight,
                            const REAL *bias, const double *stats, const int relu, grad_sums *at) {
-    REAL mean[4 * VB / sizeof(REAL)] = {0}, scale[4 * VB / sizeof(REAL)] = {0}, shift[4 * VB / sizeof(REAL)] = {0};
-    const isize count = channels_of(cut, group), start = group * cut->group * cut->inner, width = count * cut->inner;
-    NAME(group_maps)(cut, group, stats, weight, bias, mean, scale, shift);
-    for (isize c = 0; c < count; c++) at[c * cut->parts] = (grad_sums){0, 0};
+    NAME(affine) map;
+    grad_sums all = {0, 0};
+    NAME(group_maps)(cut, group, stats, weight, bias, &map);
+    if (cut->panels) {
+        NAME(sum_panel)(cut, group, part, grad, x, &map, relu, at);
+        return;
+    }
     for (isize b = first_block(cut, part); b < first_block(cut, part + 1); b++) {
+        vec sum[2] = {{0}}, cross[2] = {{0}};
         isize offset, rows, n;
         block_at(cut, b, &offset, &rows, &n);
-        offset += start;
-        if (!cut->panels) {
-            vec sum[2] = {{0}}, cross[2] = {{0}};
-            for (isize r = 0; r < rows; r++)
-                NAME(grad_run)(grad + offset + r * cut->image, x + offset + r * cut->image, n, splat(*mean), splat(*scale), splat(*shift), relu,
-                              sum, cross);
-            at->grad += sum_lanes(sum[0] + sum[1]);
-            at->cross += sum_lanes(cross[0] + cross[1]);
-            continue;
-        }
-        for (isize i = 0; i < width; i += LANES) {
-            REAL lane_sum[VB / sizeof(REAL)], lane_cross[VB / sizeof(REAL)];
-            vec sum[2] = {{0}}, cross[2] = {{0}};
-            for (isize r = 0; r < rows; r++)
-                NAME(grad_run)(grad + offset + r * cut->image + i, x + offset + r * cut->image + i, min_size(LANES, width - i), load(mean + i),
-                              load(scale + i), load(shift + i), relu, sum, cross);
-            store(lane_sum, sum[0]);
-            store(lane_cross, cross[0]);
-            for (isize lane = 0; lane < min_size(LANES, width - i); lane++) {
-                at[(i + lane) / cut->inner * cut->parts].grad += lane_sum[lane];
-                at[(i + lane) / cut->inner * cut->parts].cross += lane_cross[lane];
-            }
-        }
+        const vec mean = splat(*map.mean), scale = splat(*map.scale), shift = splat(*map.shift);
+        offset += group * cut->inner;
+        isize r = 0;
+        for (; r + 2 <= rows; r += 2, offset += 2 * cut->image)
+            UNROLL(2)
+            for (int j = 0; j < 2; j++)
+                NAME(grad_run)(grad + offset + j * cut->image, x + offset + j * cut->image, n, mean, scale, shift, relu, j, sum, cross);
+        if (r < rows) NAME(grad_run)(grad + offset, x + offset, n, mean, scale, shift, relu, 0, sum, cross);
+        all.grad += sum_lanes(sum[0] + sum[1]);
+        all.cross += sum_lanes(cross[0] + cross[1]);
     }
+    *at = all;
 }
 
 /* Gradients of weight and bias of a group; they stay, in double precision, where the sums of its first part were. */
@@ -304,60 +343,38 @@ typedef struct {
 
 static void NAME(group_slopes)(const channel_cut *cut, isize group, const double *stats, const REAL *weight, const grad_sums *found,
                                NAME(slopes) * slope) {
-    const isize repeat = cut->panels ? cut->inner : 1;
-    const double count = (double)cut->outer * cut->inner;
-    for (isize i = 0; i < channels_of(cut, group) * repeat; i++) {
-        const isize c = group * cut->group + i / repeat;
+    const isize repeat = cut->panels ? cut->inner : 1, first = group * cut->group, last = first + channels_of(cut, group);
+    const double per_value = 1 / ((double)cut->outer * cut->inner);
+    for (isize c = first, i = 0; c < last; c++) {
         const double invstd = stats[cut->channels + c], scale = invstd * (weight ? weight[c] : 1);
-        const double by_x = -scale * invstd * found[c * cut->parts].cross / count;
-        slope->by_grad[i] = (REAL)scale;
-        slope->by_x[i] = (REAL)by_x;
-        slope->rest[i] = (REAL)(((double)(REAL)stats[c] - stats[c]) * by_x - scale * found[c * cut->parts].grad / count);
-    }
-}
-
-INLINE vec NAME(slope)(vec g, vec x, vec mean, vec by_grad, vec by_x, vec rest, const int given) {
-    return given ? g * by_grad : g * by_grad + ((x - mean) * by_x + rest);
-}
-
-INLINE void NAME(slope_run)(const REAL *grad, const REAL *x, REAL *grad_x, isize n, vec mean, vec scale, vec shift, vec by_grad, vec by_x,
-                            vec rest, const int relu, const int given) {
-    isize i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        const vec v = load(x + i), g = NAME(passed)(load(grad + i), v, mean, scale, shift, relu);
-        store(grad_x + i, NAME(slope)(g, v, mean, by_grad, by_x, rest, given));
-    }
-    if (i < n) {
-        const vec v = load_part(x + i, n - i), g = NAME(passed)(load_part(grad + i, n - i), v, mean, scale, shift, relu);
-        store_part(grad_x + i, NAME(slope)(g, v, mean, by_grad, by_x, rest, given), n - i);
+        const double by_x = -scale * invstd * found[c * cut->parts].cross * per_value;
+        const double rest = ((double)(REAL)stats[c] - stats[c]) * by_x - scale * found[c * cut->parts].grad * per_value;
+        for (isize end = i + repeat; i < end; i++) slope->by_grad[i] = (REAL)scale, slope->by_x[i] = (REAL)by_x, slope->rest[i] = (REAL)rest;
     }
 }
 
 /* grad_x of one part; given: the statistics do not depend on x. */
 INLINE void NAME(slope_part)(const channel_cut *cut, isize group, isize part, const REAL *grad, const REAL *x, const REAL *weight,
                              const REAL *bias, const double *stats, const grad_sums *found, const int relu, const int given, REAL *grad_x) {
-    REAL mean[4 * VB / sizeof(REAL)] = {0}, scale[4 * VB / sizeof(REAL)] = {0}, shift[4 * VB / sizeof(REAL)] = {0};
-    NAME(slopes) s = {{0}, {0}, {0}};
     const isize start = group * cut->group * cut->inner, width = channels_of(cut, group) * cut->inner;
-    NAME(group_maps)(cut, group, stats, weight, bias, mean, scale, shift);
+    NAME(affine) map;
+    NAME(slopes) s;
+    if (cut->panels) memset(&s, 0, sizeof s);
+    NAME(group_maps)(cut, group, stats, weight, bias, &map);
     NAME(group_slopes)(cut, group, stats, weight, found, &s);
     for (isize b = first_block(cut, part + 1) - 1; b >= first_block(cut, part); b--) {
         isize offset, rows, n;
         block_at(cut, b, &offset, &rows, &n);
-        offset += start;
-        if (cut->panels)
-            for (isize i = 0; i < width; i += LANES)
-                for (isize r = 0; r < rows; r++) {
-                    const isize at = offset + r * cut->image + i;
-                    NAME(slope_run)(grad + at, x + at, grad_x + at, min_size(LANES, width - i), load(mean + i), load(scale + i), load(shift + i),
-                                    load(s.by_grad + i), load(s.by_x + i), load(s.rest + i), relu, given);
-                }
-        else
-            for (isize r = rows - 1; r >= 0; r--) {
-                const isize at = offset + r * cut->image;
-                NAME(slope_run)(grad + at, x + at, grad_x + at, n, splat(*mean), splat(*scale), splat(*shift), splat(*s.by_grad), splat(*s.by_x),
-                                splat(*s.rest), relu, given);
-            }
+        for (isize r = rows - 1; r >= 0; r--) {
+            const isize at = start + offset + r * cut->image;
+            if (!cut->panels)
+                NAME(slope_run)(grad + at, x + at, grad_x + at, n, splat(*map.mean), splat(*map.scale), splat(*map.shift), splat(*s.by_grad),
+                                splat(*s.by_x), splat(*s.rest), relu, given);
+            else
+                for (isize i = 0; i < width; i += LANES)
+                    NAME(slope_run)(grad + at + i, x + at + i, grad_x + at + i, min_size(LANES, width - i), load(map.mean + i),
+                                    load(map.scale + i), load(map.shift + i), load(s.by_grad + i), load(s.by_x + i), load(s.rest + i), relu, given);
+        }
     }
 }
 
