@@ -74,9 +74,13 @@ INLINE void NAME(pool_vector)(const pool_shape *s, const pool_place *at, const R
                 const isize shift = k * s->dilation[2];
                 const vec value = where == BORDER ? NAME(under_border)(row, w + shift, s->stride[2], s->in[2], n)
                                                   : NAME(under_tap)(row + w, shift, s->stride[2], n, where == ROOMY);
-                const chosen better = beats(value, *best);
-                *best = pick(better, value, *best);
-                *won = pick_taps(better, all_taps((i * s->kernel[1] + j) * s->kernel[2] + k), *won);
+                if (where != BORDER && i == at->first0 && j == at->first1 && k == 0) {
+                    *best = value; /* `won` says so already */
+                    continue;
+                }
+                const chosen old = stays(*best, value);
+                *best = pick(old, *best, value);
+                *won = pick_taps(old, *won, all_taps((i * s->kernel[1] + j) * s->kernel[2] + k));
             }
         }
 }

@@ -1,7 +1,8 @@
 /* Which tap of its window each lane of a vector of outputs chose: small numbers, in memory a byte each.
  *
  * `chosen` is what a comparison of lanes gives and `pick` takes; `taps` holds one number per lane. With AVX-512 these are a
- * mask register and bytes, elsewhere vectors of integers as wide as the values. `load_bits` reads the lanes whose bit is set. */
+ * mask register and bytes, elsewhere vectors of integers as wide as the values. `stays` says where the best is neither
+ * exceeded nor met by a NaN; `load_bits` reads the lanes whose bit is set. */
 #ifndef MINIDL_TAP_H
 #define MINIDL_TAP_H
 
@@ -14,8 +15,8 @@ typedef uint8_t taps __attribute__((vector_size(16)));
 
 #if REAL_BITS == 32
 typedef __mmask16 chosen;
-INLINE chosen beats(vec value, vec best) {
-    return _mm512_cmp_ps_mask((__m512)value, (__m512)best, _CMP_GT_OQ) | _mm512_cmp_ps_mask((__m512)value, (__m512)value, _CMP_UNORD_Q);
+INLINE chosen stays(vec best, vec value) { /* two compares, the second under the mask of the first: no arithmetic on masks */
+    return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask((__m512)value, (__m512)value, _CMP_ORD_Q), (__m512)value, (__m512)best, _CMP_NGT_UQ);
 }
 INLINE vec pick(chosen mask, vec a, vec b) { return (vec)_mm512_mask_mov_ps((__m512)b, mask, (__m512)a); }
 INLINE void store_taps(uint8_t *p, taps t) { _mm_storeu_si128((__m128i *)p, (__m128i)t); }
@@ -23,8 +24,8 @@ INLINE taps load_taps(const uint8_t *p) { return (taps)_mm_loadu_si128((const __
 INLINE vec load_bits(const REAL *p, uint64_t bits, REAL filler) { return (vec)_mm512_mask_loadu_ps(_mm512_set1_ps(filler), (__mmask16)bits, p); }
 #else
 typedef __mmask8 chosen;
-INLINE chosen beats(vec value, vec best) {
-    return _mm512_cmp_pd_mask((__m512d)value, (__m512d)best, _CMP_GT_OQ) | _mm512_cmp_pd_mask((__m512d)value, (__m512d)value, _CMP_UNORD_Q);
+INLINE chosen stays(vec best, vec value) {
+    return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask((__m512d)value, (__m512d)value, _CMP_ORD_Q), (__m512d)value, (__m512d)best, _CMP_NGT_UQ);
 }
 INLINE vec pick(chosen mask, vec a, vec b) { return (vec)_mm512_mask_mov_pd((__m512d)b, mask, (__m512d)a); }
 INLINE void store_taps(uint8_t *p, taps t) { _mm_storel_epi64((__m128i *)p, (__m128i)t); }
@@ -40,7 +41,7 @@ typedef ivec taps;
 typedef ivec chosen;
 typedef uint8_t tap_bytes __attribute__((vector_size(VB / sizeof(REAL)), aligned(1), may_alias));
 
-INLINE chosen beats(vec value, vec best) { return (ivec)(value > best) | (ivec)(value != value); }
+INLINE chosen stays(vec best, vec value) { return ~((ivec)(value > best) | (ivec)(value != value)); }
 INLINE vec pick(chosen mask, vec a, vec b) { return choose(mask, a, b); }
 INLINE void store_taps(uint8_t *p, taps t) { *(tap_bytes *)p = __builtin_convertvector(t, tap_bytes); }
 INLINE taps load_taps(const uint8_t *p) { return __builtin_convertvector(*(const tap_bytes *)p, ivec); }
