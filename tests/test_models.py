@@ -181,7 +181,8 @@ def test_squeeze_and_excitation_weighs_channels():
     (lambda: models.ResNetCIFAR(18), ArgumentError, "ResNetCIFAR: depth must be 6 n \\+ 2 with n at least 1, got depth 18"),
     (lambda: models.ResNetCIFAR(shortcut="zero"), ArgumentError, 'ResNetCIFAR: shortcut must be "conv" or "pad", got shortcut zero'),
     (lambda: models.UNet(depth=0), ArgumentError, "UNet: depth must be at least 1, got depth 0"),
-    (lambda: models.UNet(width=2, depth=2)(minidl.zeros(1, 3, 8, 6)), ShapeError, r"UNet: input must be .* divisible by 4, got input \(1, 3"),
+    (lambda: models.UNet(width=2, depth=2)(minidl.zeros(1, 3, 8, 6)), ShapeError,
+     r"UNet: input must be .* divisible by 4, got input \(1, 3"),
     (lambda: models.ConvAutoencoder(size=30), ArgumentError, "ConvAutoencoder: size must be divisible by 4, got size 30"),
     (lambda: models.StochasticDepth(1.5), ArgumentError, "StochasticDepth: p must lie in 0 to 1, got p 1.5"),
 ])  # fmt: skip
