@@ -5,6 +5,7 @@ import re
 import runpy
 import struct
 
+import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -37,3 +38,14 @@ def test_example_is_short_and_says_how_to_run_it(path):
 def test_the_readme_lists_every_example():
     listed = re.findall(r"\]\(examples/(\w+\.py)\)", (ROOT / "README.md").read_text())
     assert sorted(listed) == [path.name for path in EXAMPLES]
+
+
+def test_resnet20_reads_cifar(tmp_path):
+    """Random pictures in CIFAR-10's form: the network has nothing to learn, but everything runs."""
+    pytest.importorskip("matplotlib", reason="needs matplotlib, of the extra demo")
+    rng = np.random.default_rng(0)
+    for name in ("data_batch_1", "test_batch"):
+        (tmp_path / f"{name}.bin").write_bytes(b"".join(bytes([i % 10]) + rng.bytes(3072) for i in range(20)))
+    main = runpy.run_path(str(ROOT / "examples" / "resnet20_images.py"))["main"]
+    assert 0 <= main(tmp_path / "out", quick=True, cifar=tmp_path) <= 1
+    assert (tmp_path / "out" / "answers.png").stat().st_size > 10_000
