@@ -154,7 +154,7 @@ def group_conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, grou
 
     In pictures: a filter that finds a vertical edge finds with its four poses the edge's left, right, upper and lower kind. Turn
     the picture by 90 degrees, and the same four planes come out, each turned, each one place further along the poses. Only the
-    order of summation differs; where numbers are such that it does not matter (small integers), the bits are the same. A stride
+    order of summation differs; where that does not matter (small integers, no Winograd), the bits are the same. A stride
     must divide H + 2 padding - dilation (K - 1) - 1, or it would skip other pixels in the turned picture.
 
     input: (N, C, H, W) with weight (F, C, K, K), or (N, C, G, H, W) with weight (F, C, G, K, K), or either without a batch;
