@@ -260,13 +260,10 @@ def softmax_cases(rng, dtype):
         target = rng.integers(0, cols, rows).astype(INT)
         target[::4] = -100
         weight = np.abs(values(rng, cols, dtype)) + dtype(0.1)
-        log_sum = np.log(np.exp(x.astype(np.float64) - 1000).sum(1)).astype(dtype) + dtype(1000) if rows == 1 else np.zeros(rows, dtype)
         yield "log_softmax", [x, poisoned(x.shape, dtype)], {1}
         yield "softmax", [x, poisoned(x.shape, dtype)], {1}
         finite = np.where(np.isfinite(x), x, 0)
-        log_sum = (
-            (finite.max(1) + np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1))).astype(dtype) if rows else np.zeros(0, dtype)
-        )
+        log_sum = np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1)).astype(dtype) if rows else np.zeros(0, dtype)
         for w, smoothing in [(None, 0.0), (weight, 0.0), (None, 0.1), (weight, 0.3)]:
             yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned(rows, dtype), -100, smoothing], {3, 4}
             yield (

@@ -329,3 +329,18 @@ def test_a_target_changed_before_backward_is_noticed():
     target[0] = 3
     with pytest.raises(minidl.GradError, match="changed in place"):
         loss.backward()
+
+
+def test_large_logits_keep_the_digits_of_their_differences(rng):
+    differences = rng.standard_normal((50, 7)).astype(np.float32).round(2)
+    logits = (1000 + 8 * differences).round(2)  # float32 holds 1000 with an error of 3e-5, which must not become that of the loss
+    exact = logits.astype(np.float64)
+    target = minidl.tensor(rng.integers(0, 7, 50))
+    results = []
+    for dtype in (np.float32, np.float64):
+        x = minidl.tensor(exact.astype(dtype), requires_grad=True)
+        loss = nn.functional.cross_entropy(x, target, reduction="none")
+        loss.sum().backward()
+        results.append((loss.detach().numpy(), x.grad.numpy(), minidl.log_softmax(x.detach(), 1).numpy()))
+    for narrow, wide in zip(*results, strict=True):
+        np.testing.assert_allclose(narrow, wide, rtol=3e-6, atol=1e-6)

@@ -69,7 +69,7 @@ def cross_entropy(
     cnp.ndarray target,          # IN   (N,) int64, each in 0 .. C - 1 or ignore_index
     cnp.ndarray weight,          # IN   (C,) or None
     cnp.ndarray loss,            # OUT  (N,)
-    cnp.ndarray log_sum,         # OUT  (N,) log of the sum of exp of each row, for the gradient
+    cnp.ndarray log_sum,         # OUT  (N,) log of the sum of exp(x - max) of each row, for the gradient
     int64_t ignore_index,
     double label_smoothing,
     int n_threads,

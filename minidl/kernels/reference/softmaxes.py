@@ -3,19 +3,20 @@
 import numpy as np
 
 
-def log_sums(x):
-    """log(sum over c of exp(x[n, c])), with the maximum taken out first."""
+def shifted(x):
+    """d[n, c] = x[n, c] - the largest of its row, where that is finite, and log(sum over c of exp(d[n, c]))."""
     most = x.max(axis=1)
-    finite = np.where(np.isfinite(most), most, 0)
+    finite = np.isfinite(most)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        total = np.log(np.exp(x - finite[:, None]).sum(axis=1)) + finite
-    return np.where(np.isfinite(most), total, most)
+        d = x - np.where(finite, most, 0)[:, None]
+        return d, np.where(finite, np.log(np.exp(d).sum(axis=1)), most)
 
 
 def log_softmax(x, out, n_threads):
     """out[n, c] = x[n, c] - log(sum over j of exp(x[n, j]))."""
+    d, log_sum = shifted(x)
     with np.errstate(invalid="ignore"):
-        out[...] = x - log_sums(x)[:, None]
+        out[...] = d - log_sum[:, None]
 
 
 def softmax(x, out, n_threads):
@@ -26,7 +27,9 @@ def softmax(x, out, n_threads):
 
 
 def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smoothing, n_threads):
-    """loss[n] = (1 - s) w[y] (log_sum - x[y]) + s / C * sum over c of w[c] (log_sum - x[c]), 0 where target is ignore_index.
+    """loss[n] = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c]), 0 where target is ignore_index.
+
+    d and log_sum are those of `shifted`.
 
     Returns the sum of the weights of the targets that are not ignored.
     """
@@ -36,11 +39,11 @@ def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smo
         raise IndexError(f"cross_entropy: targets must lie in 0 to {cols - 1}")
     label = np.where(kept, target, 0)
     class_weight = np.ones(cols, logits.dtype) if weight is None else weight
-    log_sum[...] = log_sums(logits)
+    d, log_sum[...] = shifted(logits)
     with np.errstate(invalid="ignore"):
-        loss[...] = (1 - label_smoothing) * class_weight[label] * (log_sum - logits[np.arange(rows), label])
+        loss[...] = (1 - label_smoothing) * class_weight[label] * (log_sum - d[np.arange(rows), label])
         if label_smoothing > 0:
-            loss += label_smoothing / cols * (class_weight * (log_sum[:, None] - logits)).sum(axis=1)
+            loss += label_smoothing / cols * (class_weight * (log_sum[:, None] - d)).sum(axis=1)
     loss[~kept] = 0
     return float(class_weight[target[kept]].sum())
 
@@ -54,7 +57,7 @@ def cross_entropy_grad(logits, target, weight, log_sum, grad_loss, grad_logits, 
     sharp = (1 - label_smoothing) * class_weight[label]  # (N,)
     smooth = label_smoothing / cols
     with np.errstate(invalid="ignore"):
-        share = np.exp(logits - log_sum[:, None])  # (N, C)
+        share = np.exp(shifted(logits)[0] - log_sum[:, None])  # (N, C)
     slope = (sharp + smooth * class_weight.sum())[:, None] * share - smooth * class_weight
     slope[np.arange(rows), label] -= sharp
     grad_logits[...] = np.where(kept[:, None], grad_loss[:, None] * slope, 0)

@@ -1,10 +1,11 @@
 /* Softmax, log-softmax and cross-entropy over the rows of a matrix.
  *
- *     log_sum = max + log(sum over c of exp(x[c] - max))
- *     log_softmax[c] = x[c] - log_sum          softmax[c] = exp(x[c] - log_sum)
- *     loss = (1 - s) w[y] (log_sum - x[y]) + s / C * sum over c of w[c] (log_sum - x[c])       s: label smoothing
+ *     d[c] = x[c] - max                        log_sum = log(sum over c of exp(d[c]))
+ *     log_softmax[c] = d[c] - log_sum          softmax[c] = exp(d[c] - log_sum)
+ *     loss = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c])       s: label smoothing
  *
- * The maximum is subtracted so that exp cannot overflow. Cross-entropy keeps only log_sum for its gradient:
+ * The maximum is subtracted first, so that exp cannot overflow and large values lose no digits of their differences.
+ * Cross-entropy keeps only log_sum for its gradient:
  *
  *     d loss / d x[c] = ((1 - s) w[y] + s W / C) softmax[c] - (1 - s) w[y] [c = y] - s w[c] / C,    W = sum of w */
 #ifndef MINIDL_SOFTMAX_H
@@ -33,13 +34,21 @@ INLINE REAL NAME(row_max)(const REAL *x, isize n) {
     return most;
 }
 
-/* log of the sum of exp: infinite when the largest value is, NaN when any value is. */
-INLINE REAL NAME(row_log_sum)(const REAL *x, isize n) {
+/* The largest value, where it is finite: what is subtracted from a row. */
+INLINE REAL NAME(row_shift)(const REAL *x, isize n) {
+    const REAL most = NAME(row_max)(x, n);
+    return most - most == 0 ? most : 0;
+}
+
+/* log of the sum of exp(x - shift): infinite when the largest value is, NaN when any value is. */
+INLINE REAL NAME(row_log_sum)(const REAL *x, isize n, REAL *shift) {
     const REAL most = NAME(row_max)(x, n);
     vec sum = {0};
-    if (most == (REAL)INFINITY || most == -(REAL)INFINITY || most != most) return most;
+    *shift = 0;
+    if (!(most - most == 0)) return most;
+    *shift = most;
     for (isize i = 0; i < n; i += LANES) sum += NAME(vexp)(NAME(load_filled)(x + i, n - i, -(REAL)INFINITY) - splat(most));
-    return most + (REAL)log((double)sum_lanes(sum));
+    return (REAL)log((double)sum_lanes(sum));
 }
 
 static double softmax_cost(isize rows, isize cols, isize value) { return rows * (30.0 + cols * (double)value * 0.3); }
@@ -53,8 +62,9 @@ void NAME(log_softmax)(isize rows, isize cols, const void *x_, void *out_, int n
         for (isize r = 0; r < rows; r++) {
             const REAL *x = (const REAL *)x_ + r * cols;
             REAL *out = (REAL *)out_ + r * cols;
-            const REAL log_sum = NAME(row_log_sum)(x, cols);
-            for (isize c = 0; c < cols; c++) out[c] = x[c] - log_sum;
+            REAL shift;
+            const REAL log_sum = NAME(row_log_sum)(x, cols, &shift);
+            for (isize c = 0; c < cols; c++) out[c] = (x[c] - shift) - log_sum;
         }
         denormals_on(mode);
     }
@@ -98,15 +108,16 @@ void NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int64
 #pragma omp for schedule(static)
         for (isize r = 0; r < rows; r++) {
             const REAL *x = (const REAL *)logits + r * cols;
-            const REAL log_sum = NAME(row_log_sum)(x, cols);
+            REAL shift;
+            const REAL log_sum = NAME(row_log_sum)(x, cols, &shift);
             log_sums[r] = log_sum;
             loss[r] = 0;
             if (target[r] == ignore) continue;
             const REAL w = weight ? weight[target[r]] : 1;
-            loss[r] = (REAL)(1 - smoothing) * w * (log_sum - x[target[r]]);
+            loss[r] = (REAL)(1 - smoothing) * w * (log_sum - (x[target[r]] - shift));
             if (smoothing > 0) {
                 REAL smooth = 0;
-                for (isize c = 0; c < cols; c++) smooth += (weight ? weight[c] : 1) * (log_sum - x[c]);
+                for (isize c = 0; c < cols; c++) smooth += (weight ? weight[c] : 1) * (log_sum - (x[c] - shift));
                 loss[r] += (REAL)(smoothing / cols) * smooth;
             }
         }
@@ -137,9 +148,9 @@ void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const 
                 continue;
             }
             const REAL g = grad_loss[r], sharp = (REAL)(1 - smoothing) * (weight ? weight[target[r]] : 1), smooth = (REAL)(smoothing / cols);
-            const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]);
+            const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]), shift = splat(NAME(row_shift)(x, cols));
             for (isize i = 0; i < cols; i += LANES) {
-                const vec p = scale * NAME(vexp)(NAME(load_filled)(x + i, cols - i, 0) - log_sum);
+                const vec p = scale * NAME(vexp)((NAME(load_filled)(x + i, cols - i, 0) - shift) - log_sum);
                 if (cols - i >= LANES) store(grad + i, p);
                 else store_part(grad + i, p, cols - i);
             }
