@@ -18,7 +18,7 @@ export PYTHONNOUSERSITE := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo examples test lint bench bench-peers test-peers stress asan wheel build clean
+.PHONY: help demo examples test lint bench bench-peers test-learning test-peers stress asan wheel build clean
 
 help: ## say what can be made
 	@echo "make TARGET, where TARGET is one of"
@@ -44,6 +44,9 @@ bench: $(STAMPS)/dev ## every asv benchmark once, quickly
 
 bench-peers: $(STAMPS)/test ## minidl against PyTorch in paired rounds (ARGS="--rows conv --threads 2")
 	@$(PY) -m benchmarks.peers $(ARGS)
+
+test-learning: $(STAMPS)/test $(STAMPS)/demo ## the sequence examples at full size against their known answers (some minutes)
+	@$(PY) -m pytest tests/long_sequences.py $(ARGS)
 
 test-peers: $(STAMPS)/test ## compare values with PyTorch, when it is installed in .venv
 	@if $(PY) -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)'; then $(PY) -m pytest tests/test_peers_*.py $(ARGS); \
