@@ -119,7 +119,7 @@ def main(folder, quick=False):
     """Walk through the network, print the table, draw; return the volumes by layer."""
     folder.mkdir(parents=True, exist_ok=True)
     minidl.manual_seed(0)
-    model = AlexNet(num_classes=10 if quick else 1000, original=True).eval()
+    model = AlexNet(original=True, hidden=256 if quick else 4096).eval()
     with minidl.no_grad():
         rows = walk(model, picture := photograph(), 1 if quick else 5)
     print(table(rows))

@@ -93,6 +93,17 @@ def test_scores_and_gradients_do_not_notice_a_turn(group, reduction, rng):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
 
 
+@every_pose
+def test_batch_norm_over_all_poses_keeps_it(group, turns, mirrored, rng):
+    lift, conv = LAYERS[group]
+    net = nn.Sequential(lift(1, 3, 3), nn.BatchNorm3d(3), nn.ReLU(), conv(3, 2, 3), nn.BatchNorm3d(2)).double()
+    x = minidl.from_numpy(rng.standard_normal((3, 1, 8, 7)))
+    for training in (True, False):
+        net.train(training)
+        turned = net(F.pose_transform(x, turns, mirrored)).detach().numpy()
+        np.testing.assert_allclose(turned, F.pose_transform(net(x), turns, mirrored).detach().numpy(), rtol=1e-11, atol=1e-11)
+
+
 def test_poses_form_a_group():
     x = minidl.arange(2.0 * 8 * 9).reshape(1, 2, 8, 3, 3)
     turned = F.pose_transform(F.pose_transform(x, 1), 1, True)  # mirror (turn turn x turned once)

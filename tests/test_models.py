@@ -6,8 +6,9 @@ import pytest
 import minidl
 import minidl.nn.functional as F
 from benchmarks import models as rows
-from minidl import io, models, nn, optim
+from minidl import io, models, optim
 from minidl.errors import ArgumentError, ShapeError
+from minidl.models.resnet import Bottleneck
 from minidl.models.vgg import stages
 
 
@@ -60,10 +61,12 @@ def test_vgg_counts():
     features = {11: 9_220_480, 13: 9_404_992, 16: 14_714_688, 19: 20_024_384}
     assert {depth: count(stages(depth, False)) for depth in features} == features
     assert count(stages(16, True)) == features[16] + 2 * 4224  # a scale and a shift for each of 4,224 channels
-    vgg = models.vgg16(num_classes=10, init_weights=False)
-    assert count(vgg) + 990 * 4097 == 138_357_544  # with the 990 other classes
+    vgg = models.vgg16(num_classes=10, hidden=8)
+    assert count(vgg) == features[16] + (25_088 * 8 + 8) + (8 * 8 + 8) + (8 * 10 + 10)
+    assert features[16] + (25_088 * 4096 + 4096) + (4096 * 4096 + 4096) + (4096 * 1000 + 1000) == 138_357_544  # with the defaults
     assert {"features.28.weight", "classifier.0.weight", "classifier.6.bias"} < set(vgg.state_dict())
-    assert "features.41.num_batches_tracked" in {f"features.{key}" for key in stages(16, True).state_dict()}
+    assert "41.num_batches_tracked" in stages(16, True).state_dict()
+    assert abs(vgg.classifier[0].weight.detach().numpy()).max() < 0.1 and not vgg.features[0].bias.detach().numpy().any()
 
 
 def test_counts_of_the_papers(alexnet_2012):
@@ -81,7 +84,7 @@ def test_alexnet_volumes(alexnet_2012):
         hook.remove()
     sizes = [(96, 55)] * 2 + [(96, 27)] + [(256, 27)] * 2 + [(256, 13)] + [(384, 13)] * 4 + [(256, 13)] * 2 + [(256, 6)]
     assert volumes == [(filters, size, size) for filters, size in sizes]
-    small = models.AlexNet(original=True, groups=2).features
+    small = models.AlexNet(original=True, groups=2, hidden=8).features
     assert sum(p.numel() for p in small.parameters()) == 2_334_080  # the 60,965,224 of 2012 without the linear layers
 
 
@@ -98,10 +101,11 @@ def test_benchmarks_measure_these_networks(alexnet_2012):
 
 
 SMALL = {
+    "alexnet": (lambda: models.AlexNet(num_classes=10, dropout=0.0, hidden=16), (4, 3, 63, 63)),
     "lenet": (lambda: models.LeNet5(), (4, 1, 28, 28)),
-    "vgg features": (lambda: nn.Sequential(stages(11, True), nn.Flatten(), nn.Linear(512, 10)), (4, 3, 32, 32)),
+    "vgg11_bn": (lambda: models.vgg11_bn(num_classes=10, dropout=0.0, hidden=16, init_weights=False), (4, 3, 32, 32)),
     "resnet18": (lambda: models.resnet18(num_classes=10, zero_init_residual=True), (4, 3, 32, 32)),
-    "resnet50": (lambda: models.resnet50(num_classes=10), (4, 3, 32, 32)),
+    "bottlenecks": (lambda: models.ResNet(Bottleneck, (1, 1, 1, 1), num_classes=10, zero_init_residual=True), (4, 3, 32, 32)),
     "resnet20": (lambda: models.ResNetCIFAR(14), (4, 3, 16, 16)),
     "resnet20, padded": (lambda: models.ResNetCIFAR(8, in_channels=1, shortcut="pad"), (4, 1, 15, 16)),
     "mobilenet_v2": (lambda: models.mobilenet_v2(num_classes=10, dropout=0.0, width_mult=0.5), (4, 3, 64, 64)),

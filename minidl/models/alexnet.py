@@ -28,6 +28,9 @@ class AlexNet(nn.Module):
     groups : int
         Columns of the second, fourth and fifth convolution that do not see each other; 2 in 2012, one per processor. Default: 1.
 
+    hidden : int
+        Width of the two hidden linear layers, which hold nine tenths of the parameters. Default: 4096.
+
     Shapes
     ------
     input (N, 3, H, W), H and W at least 67 (227 in 2012), output (N, num_classes).
@@ -36,14 +39,16 @@ class AlexNet(nn.Module):
     --------
     >>> import minidl
     >>> from minidl.models import AlexNet
-    >>> AlexNet(num_classes=10).features(minidl.zeros(1, 3, 227, 227)).shape
+    >>> AlexNet(num_classes=10, hidden=64).features(minidl.zeros(1, 3, 227, 227)).shape
     minidl.Size([1, 256, 6, 6])
 
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", 2012, figure 2;
     Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014 (arXiv 1404.5997).
     """
 
-    def __init__(self, num_classes: int = 1000, dropout: float = 0.5, original: bool = False, groups: int = 1):
+    def __init__(
+        self, num_classes: int = 1000, dropout: float = 0.5, original: bool = False, groups: int = 1, hidden: int = 4096
+    ):
         super().__init__()
         a, b, c, d, e = (96, 256, 384, 384, 256) if original else (64, 192, 384, 256, 256)
         self.features = nn.Sequential(
@@ -58,9 +63,9 @@ class AlexNet(nn.Module):
         )  # fmt: skip
         self.avgpool = nn.AdaptiveAvgPool2d(6)
         self.classifier = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(e * 6 * 6, 4096), nn.ReLU(inplace=True),
-            nn.Dropout(dropout), nn.Linear(4096, 4096), nn.ReLU(inplace=True),
-            nn.Linear(4096, num_classes),
+            nn.Dropout(dropout), nn.Linear(e * 6 * 6, hidden), nn.ReLU(inplace=True),
+            nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU(inplace=True),
+            nn.Linear(hidden, num_classes),
         )  # fmt: skip
 
     def forward(self, input: Any) -> Any:

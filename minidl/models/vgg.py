@@ -26,6 +26,8 @@ class VGG(nn.Module):
         Default: 1000, which makes 138,357,544 parameters at depth 16.
     dropout : float
         Default: 0.5.
+    hidden : int
+        Width of the two hidden linear layers, which hold nine tenths of the parameters. Default: 4096.
     init_weights : bool
         Draw the weights as He et al. 2015 do; otherwise they keep what the layers drew. Default: True.
 
@@ -41,23 +43,29 @@ class VGG(nn.Module):
     Examples
     --------
     >>> import minidl
-    >>> from minidl.models.vgg import stages
-    >>> stages(11, False)(minidl.zeros(1, 3, 64, 64)).shape
-    minidl.Size([1, 512, 2, 2])
+    >>> from minidl.models import vgg11
+    >>> vgg11(num_classes=10, hidden=64)(minidl.zeros(1, 3, 32, 32)).shape
+    minidl.Size([1, 10])
 
     Source: Simonyan, Zisserman, "Very deep convolutional networks for large-scale image recognition", 2015 (arXiv 1409.1556), table 1.
     """
 
     def __init__(
-        self, depth: int = 16, batch_norm: bool = False, num_classes: int = 1000, dropout: float = 0.5, init_weights: bool = True
+        self,
+        depth: int = 16,
+        batch_norm: bool = False,
+        num_classes: int = 1000,
+        dropout: float = 0.5,
+        init_weights: bool = True,
+        hidden: int = 4096,
     ):
         super().__init__()
         self.features = stages(depth, batch_norm)
         self.avgpool = nn.AdaptiveAvgPool2d(7)
         self.classifier = nn.Sequential(
-            nn.Linear(512 * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Dropout(dropout),
-            nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(dropout),
-            nn.Linear(4096, num_classes),
+            nn.Linear(512 * 7 * 7, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(hidden, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout),
+            nn.Linear(hidden, num_classes),
         )  # fmt: skip
         if init_weights:
             initialise(self, linear_std=0.01)
