@@ -88,7 +88,8 @@ def draw(test, scores, history, path):
     loss, score = right.subgridspec(2, 1).subplots()
     epochs = [row["epoch"] for row in history]
     for axes, name in ((loss, "loss"), (score, "overlap")):
-        axes.plot(epochs, [row[name] for row in history], color="#8fb4d9", lw=2, label="training")
+        if name == "loss":  # a mean of overlaps of four pictures is no overlap of all, so the other is not drawn
+            axes.plot(epochs, [row[name] for row in history], color="#8fb4d9", lw=2, label="training")
         axes.plot(epochs, [row[f"val_{name}"] for row in history], color="#1f4e79", lw=2, label="test")
         axes.set_title(name if name == "loss" else f"intersection over union: {history[-1]['val_overlap']:.1%}", fontsize=11)
         axes.legend(frameon=False)

@@ -188,10 +188,10 @@ def test_short_stress_finds_nothing_wrong():
     assert "nothing went wrong" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["bench_gemm", "bench_conv", "bench_elementwise"])
+@pytest.mark.parametrize("module", ["bench_gemm", "bench_conv", "bench_group_conv", "bench_elementwise"])
 def test_asv_ops_agree_with_their_oracles(module):
     names = vars(importlib.import_module(f"benchmarks.{module}"))
-    for name in {"Matmul", "Linear", "Conv2d", "ReLU", "MaxPool2d", "CrossEntropy"} & names.keys():
+    for name in {"Matmul", "Linear", "Conv2d", "GroupConv2d", "ReLU", "MaxPool2d", "CrossEntropy"} & names.keys():
         benchmark = names[name]()
         case = benchmark.params[0][0]
         benchmark.setup(case, 1)
