@@ -180,7 +180,7 @@ def recurrent_grad(
         arrays[d].grad_out = block_of(first, grad_out[d], shape.rows, shape.width, False, &arrays[d].grad_out_row)
         arrays[d].grad_h_n = block_of(first, grad_h_n[d], shape.batch, shape.width, False, NULL)
         arrays[d].grad_gates_row = shape.sums + (shape.units if shape.cell == 3 else 0)
-        arrays[d].grad_gates = block_of(first, grad_gates[d], shape.rows, arrays[d].grad_gates_row, True, NULL)
+        arrays[d].grad_gates = block_of(first, grad_gates[d], shape.rows, arrays[d].grad_gates_row, True, &arrays[d].grad_gates_row)
         arrays[d].grad_h = optional_block(first, grad_h, d, shape.rows, shape.width, True)
         arrays[d].grad_h0 = block_of(first, grad_h0[d], shape.batch, shape.width, True, NULL)
         if shape.cell == 2:

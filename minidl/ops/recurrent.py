@@ -233,6 +233,10 @@ class Run:
 
     def for_state(self, shape, extra):
         grads, units = self.grads[:, self.units :] if self.cell == "gru" else self.grads, self.units
+        batch = self.steps.batch
+        if self.steps.dense == "time" and self.mask is None and self.cell != "gru_before" and batch and not self.pairs["h"][1].any():
+            values = self.pairs["h"][0]  # the state before is that of `batch` rows earlier (later), and zero at the start
+            return self.product(grads[:-batch], values[batch:]) if self.backwards else self.product(grads[batch:], values[:-batch])
         before = self.before("h")
         if self.mask is not None:
             before *= self.mask[self.sequences()]

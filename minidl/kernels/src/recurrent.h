@@ -24,6 +24,7 @@
 #include "meeting.h"
 #include "recurrent_cells.h"
 
+#define K_BLOCK 512           /* steps of a sum between two stores of its tile */
 #define CHUNK_ROWS (4 * MR)
 #define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows */
 
@@ -60,17 +61,31 @@ static void NAME(pack_panels)(const NAME(panels) * p, const REAL *from, isize bl
     }
 }
 
-/* sums[row][0 .. width] = A[row] B for the rows at a + a_row[row]: one panel. */
+/* sums[row][0 .. width] = A[row] B for the rows at a + a_row[row]: one panel, cut into blocks of the sum that all rows share while they are near. */
 static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, const REAL *a, const isize *a_row, isize rows, REAL *sums) {
-    const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, MR);
-    NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .a = a, .a_step = 1, .b = NAME(panel)(p, tile, block), .ldb = width, .ldc = NR};
-    for (isize part = 0; part < parts; part++) {
-        const isize first = rows * part / parts, count = rows * (part + 1) / parts - first;
-        job.a_row = a_row + first;
-        job.c = sums + first * NR;
-        NAME(tiles_rows)[width / LANES - 1][count - 1](&job);
+    const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, MR), k_blocks = ceil_div(p->k, K_BLOCK);
+    NAME(tile_job) job = {.n_blocks = 1, .a_step = 1, .ldb = width, .ldc = NR};
+    for (isize k_block = 0; k_block < k_blocks; k_block++) {
+        const isize k = p->k * k_block / k_blocks;
+        job.kc = p->k * (k_block + 1) / k_blocks - k;
+        job.a = a + k;
+        job.b = NAME(panel)(p, tile, block) + k * width;
+        job.add = k > 0;
+        for (isize part = 0; part < parts; part++) {
+            const isize first = rows * part / parts, count = rows * (part + 1) / parts - first;
+            job.a_row = a_row + first;
+            job.c = sums + first * NR;
+            NAME(tiles_rows)[width / LANES - 1][count - 1](&job);
+        }
     }
 }
+
+/* A row a little further on comes nearer: `blocks` runs of n values, `step` apart. Rows of gates are far apart, so that the processor
+ * does not see by itself what will be next. */
+#define ROWS_AHEAD 4
+#define FETCH(from, n, blocks, step, writes) \
+    for (isize block_ = 0; block_ < (blocks); block_++) \
+        for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, 3)
 
 /* What one thread does of a direction: every row_team-th row in turns, tiles of its part. */
 typedef struct {

@@ -82,6 +82,16 @@ static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n
     else NAME(gru_before_reset)(&u);
 }
 
+INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+    const recurrent_arrays *a = w->arrays;
+    const isize row = NAME(row_at)(w, t, sequence), units = w->shape->units, gates = w->shape->sums / units;
+    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 0);
+    FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1);
+    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0);
+    if (a->cells) FETCH((REAL *)a->cells + row * units + start, n, 1, 0, 0);
+    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0);
+}
+
 /* Own tiles and rows: the product of step `later` (-1: none), then the units of step t (-1: none, the sequences begin at `later`). */
 static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     const NAME(panels) *p = &w->main;
@@ -97,8 +107,10 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
             const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
             for (isize i = 0; i < known; i++) a_row[i] = NAME(row_at)(w, later, NAME(own_row)(w, first + i)) * a->grad_gates_row;
             if (known) NAME(row_product)(p, tile, 0, grads, a_row, known, sums);
-            for (isize i = 0; i < count; i++)
+            for (isize i = 0; i < count; i++) {
+                if (first + i + ROWS_AHEAD < running) NAME(fetch_units)(w, start, n, t, NAME(own_row)(w, first + i + ROWS_AHEAD));
                 NAME(backward_units)(w, start, n, i < known ? sums + i * NR : NULL, first + i < running ? t : -1, NAME(own_row)(w, first + i));
+            }
         }
     }
 }
