@@ -1,0 +1,146 @@
+"""Recurrent kernels beyond parity with their twins: accuracy of the activations, denormals, layouts, arguments out of bounds."""
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl import kernels, nn
+from minidl.kernels import _compiled as compiled
+from recurrent_cases import Case
+
+DTYPES = [np.float32, np.float64]
+
+
+def grid(dtype):
+    """Every magnitude from the smallest normal number to beyond saturation, and what lies closely around zero and one."""
+    limits = np.finfo(dtype)
+    logs = np.geomspace(float(limits.tiny), 1000.0, 400_000)
+    dense = np.linspace(-30, 30, 400_000)
+    return np.concatenate([logs, -logs, dense, [0.0, -0.0, np.inf, -np.inf, np.nan, limits.max, -limits.max]]).astype(dtype)
+
+
+def activated(cell, x):
+    """The gates of a cell from their sums x (size,)."""
+    count = {"rnn_tanh": 1, "lstm": 4}[cell]
+    gates = np.repeat(x[None, :], count, axis=0).reshape(1, -1).copy()
+    c = np.zeros((1, x.size), x.dtype)
+    compiled.recurrent_cell(cell, 1.0, gates, np.zeros_like(gates), c, c, np.empty_like(c), np.empty_like(c), 1)
+    return gates.reshape(count, -1)
+
+
+def ulps(have, exact, dtype):
+    """Errors in units in the last place of the exact values; finite and normal ones only."""
+    sure = np.isfinite(exact) & (np.abs(exact) >= 2 * np.finfo(dtype).tiny)
+    spacing = np.spacing(np.abs(exact[sure]).astype(dtype)).astype(exact.dtype)
+    return np.abs(have[sure].astype(exact.dtype) - exact[sure]) / spacing
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_is_accurate_everywhere(dtype):
+    x = grid(dtype)
+    have, exact = activated("rnn_tanh", x)[0], np.tanh(x.astype(np.longdouble))
+    assert ulps(have, exact, dtype).max() < 4
+    np.testing.assert_array_equal(np.isnan(have), np.isnan(x))
+    assert (np.abs(have[np.isfinite(have)]) <= 1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logistic_is_accurate_where_it_matters(dtype):
+    x = grid(dtype)
+    with np.errstate(over="ignore"):
+        exact = 1 / (1 + np.exp(-x.astype(np.longdouble)))
+    have = activated("lstm", x)[0]
+    inside = np.abs(x) < (86 if dtype == np.float32 else 700)
+    assert ulps(have[inside], exact[inside], dtype).max() < 4
+    beyond = ~inside & ~np.isnan(x)
+    assert np.abs(have[beyond] - exact[beyond]).max() < (1e-37 if dtype == np.float32 else 1e-304)
+    np.testing.assert_array_equal(np.isnan(have), np.isnan(x))
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "lstm", "gru", "gru_before"])
+def test_vanishing_gradients_leave_no_denormals(cell, rng):
+    case = Case(rng, np.float32, cell, (3, 20, 1, 40, False), 1, False, False, False, 1.0)
+    for weights in case.w_hh:
+        weights *= 1e-2
+    name, arguments, outputs = case.backward(whole=True)
+    arguments[12][0][:-3] = 0  # only the last step has a loss
+    arguments[14] = None if arguments[14] is None else [np.zeros_like(each) for each in arguments[14]]
+    getattr(compiled, name)(*arguments, 2)
+    tiny = np.finfo(np.float32).tiny
+    for position in outputs:
+        for array in arguments[position] or ():
+            assert not ((array != 0) & (np.abs(array) < tiny)).any()
+    assert np.float32(tiny) / 2 > 0  # the mode of the thread is as it was
+
+
+def test_nan_stays_in_its_sequence(rng):
+    layer = nn.LSTM(3, 20)
+    x = rng.standard_normal((5, 4, 3)).astype(np.float32)
+    clean = layer(minidl.tensor(x))[0].detach().numpy()
+    x[2, 1] = np.nan
+    out = layer(minidl.tensor(x))[0].detach().numpy()
+    assert np.isnan(out[2:, 1]).all()
+    np.testing.assert_array_equal(np.delete(out, 1, axis=1), np.delete(clean, 1, axis=1))
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_same_bits_for_one_to_seven_threads(kind, rng):
+    layer = getattr(nn, kind)(40, 70, num_layers=2, bidirectional=True)
+    x = minidl.tensor(rng.standard_normal((7, 19, 40)).astype(np.float32), requires_grad=True)
+    lengths, found = rng.integers(1, 8, 19), []
+    for count in range(1, 8):
+        with minidl.threads(count):
+            out, _ = layer(x, lengths=lengths)
+            grads = minidl.autograd.grad((out * out).sum(), [x, *layer.parameters()])
+            found.append([out.detach().numpy().tobytes(), *(each.numpy().tobytes() for each in grads)])
+    assert all(each == found[0] for each in found)
+
+
+def test_layout_of_inputs_does_not_matter(rng):
+    layer = nn.GRU(3, 5, dtype=minidl.float64)
+    x, h = rng.standard_normal((4, 2, 3)), rng.standard_normal((1, 2, 5))
+    want = layer(minidl.tensor(x), minidl.tensor(h))[0].detach().numpy()
+    for make in (np.asfortranarray, lambda a: np.repeat(a, 2, axis=-1)[..., ::2]):
+        have = layer(minidl.from_numpy(make(x)), minidl.from_numpy(make(h)))[0].detach().numpy()
+        np.testing.assert_array_equal(have, want)
+
+
+def changed(position, value):
+    """A forward call of the compiled kernel with one argument replaced."""
+
+    def call():
+        case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), 1, True, False, False, 1.0)
+        _, arguments, _ = case.forward()
+        arguments[position] = value(arguments[position])
+        compiled.recurrent(*arguments, 1)
+
+    return call
+
+
+OUT_OF_BOUNDS = {
+    "cell": changed(0, lambda _: "elman"),
+    "gates": changed(2, lambda a: [a[0][:, :-1]]),
+    "w_hh": changed(3, lambda a: [a[0][:-1]]),
+    "w_hr": changed(5, lambda _: None),
+    "c0": changed(9, lambda _: None),
+    "out": changed(10, lambda a: [a[0].T]),
+    "precision": changed(8, lambda a: [a[0].astype(np.float32)]),
+    "h_n": changed(13, lambda a: [a[0][:1]]),
+    "starts": changed(15, lambda a: a + 1),
+    "negative start": changed(15, lambda a: a - 1),
+    "rising sizes": changed(16, lambda a: np.arange(1, 5)),
+    "sizes": changed(16, lambda a: a[:2]),
+    "int32": changed(16, lambda a: a.astype(np.int32)),
+    "row_step": changed(17, lambda _: 1 << 62),
+    "row_step 0": changed(17, lambda _: 0),
+}
+
+
+@pytest.mark.parametrize("call", OUT_OF_BOUNDS.values(), ids=OUT_OF_BOUNDS)
+def test_arguments_that_would_touch_foreign_memory_are_refused(call):
+    with pytest.raises((ValueError, TypeError)):
+        call()
+
+
+def test_kernels_are_the_compiled_ones():
+    assert kernels.info()["reference"] or kernels.recurrent is compiled.recurrent
