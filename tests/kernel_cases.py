@@ -84,6 +84,16 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 17, 33, (7, 9), (3, 3), (1, 1), (1, 1), (1, 1), 1),
     (7, 24, 20, (14, 13), (3, 3), (1, 1), (1, 0), (1, 1), 1),
     (2, 40, 34, (10, 9), (5, 5), (1, 1), (2, 2), (1, 1), 2),
+    # strides and images beyond the cache, cut into boxes; channels and filters, into chunks
+    (2, 3, 70, (61, 90), (7, 7), (2, 2), (3, 3), (1, 1), 1),
+    (1, 3, 16, (67, 61), (11, 11), (4, 4), (0, 0), (1, 1), 1),
+    (2, 130, 21, (9, 9), (3, 3), (2, 2), (1, 1), (1, 1), 1),
+    (3, 6, 34, (12, 37), (4, 4), (2, 2), (1, 1), (1, 1), 2),
+    (2, 9, 4, (16, 17), (1, 1), (2, 2), (0, 0), (1, 1), 1),
+    (1, 2, 6, (20, 45), (3, 5), (3, 2), (4, 1), (2, 1), 1),
+    (1, 3, 2, (900,), (5,), (4,), (7,), (1,), 1),
+    (1, 3, 17, (6, 50, 64), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
+    (1, 2, 3, (9, 14, 13), (3, 3, 2), (2, 2, 2), (1, 0, 1), (1, 2, 1), 1),
 ]
 
 # a filter or several per channel, squares of 3, 5 and 7: rows shorter and longer than a vector, a plane shorter than a tile
@@ -131,6 +141,13 @@ def conv_cases(rng, dtype):
         weight, grad = values(rng, (4, 2, 5, 5), dtype), values(rng, (2, 4, 6, 6), dtype)
         grad[1, 2, 0, 5] = value
         yield "conv_grad_x", [grad, weight, poisoned((2, 2, 10, 10), dtype), (1, 1), (0, 0), (1, 1), 1], {2}
+    for stride, kernel, padding in [(2, 3, 1), (4, 7, 2)]:
+        x, weight = values(rng, (2, 2, 16, 21), dtype), values(rng, (3, 2, kernel, kernel), dtype)
+        x[0, 0, 3, 20], x[1, 1, 15, 8], geometry = np.nan, np.inf, [(stride,) * 2, (padding,) * 2, (1, 1), 1]
+        grad = values(rng, (2, 3, *((n + 2 * padding - kernel) // stride + 1 for n in (16, 21))), dtype)
+        grad[0, 1, 0, 2], grad[1, 2, -1, -1] = np.inf, np.nan
+        yield "conv", [x, weight, None, poisoned(grad.shape, dtype), *geometry, False], {3}
+        yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
     for stride, padding in [(1, 0), (1, 1), (2, 0), (2, 1)]:
         x = values(rng, (2, 2, 8, 19), dtype)
         x[0, 0, 0, 7], x[0, 0, 3, 16], x[1, 1, 0, 0], x[1, 1, 7, 18] = np.nan, np.inf, np.inf, -np.inf

@@ -27,6 +27,8 @@
 #include "threads.h"
 #include "tile.h"
 
+#define CACHED_IMAGE (768 << 10) /* bytes of an image that stays in the cache with its padding */
+
 /* Consecutive pixels of a panel, from its column `column` on, that are consecutive in dst, from offset `dst` on. */
 typedef struct {
     isize column, length, dst;
@@ -71,7 +73,7 @@ static void NAME(plan_panels)(NAME(correlation) *p, isize images) {
     const isize reach = (p->grid[0] - 1) * p->padded[1] * p->padded[2] + (p->grid[1] - 1) * p->padded[2] + p->grid[2];
     const double wasted = (double)round_up(reach, NR) / volume(p->grid) - 1.0;
     const double runs = 1.0 + (double)NR / p->grid[2];
-    p->shifted = overhang && volume(p->grid) > 0 && p->padded_channel * p->channels * (isize)sizeof(REAL) <= (768 << 10)
+    p->shifted = overhang && volume(p->grid) > 0 && p->padded_channel * p->channels * (isize)sizeof(REAL) <= CACHED_IMAGE
         && wasted * p->m * NR / (8.0 * NV) * 0.5 < runs * 8.0 - 4.0;
     p->panels = p->shifted ? ceil_div(reach, NR) : ceil_div(images * volume(p->grid), NR);
 }

@@ -2,8 +2,8 @@
  *
  *     all three         conv_depthwise.h for filters of one channel each
  *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters with many channels
- *     conv              conv.h: the packed core
- *     conv_grad_x       conv_scatter.h for small images with few zeros around them, else conv.h
+ *     conv              conv_bands.h with strides and for images beyond the cache, else conv.h: the packed core
+ *     conv_grad_x       the same, but conv_scatter.h for small images with few zeros around them
  *     conv_grad_weight  conv_few.h with few filters, else conv_weight.h
  *
  * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */
@@ -11,6 +11,7 @@
 #define MINIDL_CONV_WAYS_H
 
 #include "conv.h"
+#include "conv_bands.h"
 #include "conv_depthwise.h"
 #include "conv_few.h"
 #include "conv_scatter.h"
@@ -20,22 +21,28 @@
 
 isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
     const int tile = NAME(winograd_tile)(s, 0);
+    band_plan bands;
     if (is_depthwise(s)) return NAME(planes_size)(s);
-    return tile ? NAME(winograd_scratch)(s, 0, tile, n_threads) : NAME(packed_scratch)(s, n_threads);
+    if (tile) return NAME(winograd_scratch)(s, 0, tile, n_threads);
+    return NAME(is_bands)(&bands, s, 0) ? NAME(bands_scratch)(&bands, s, n_threads) : NAME(packed_scratch)(s, n_threads);
 }
 
 /* out[n, f] = bias[f] + sum over c of weight[f, c] * x[n, c], with an optional ReLU behind it. */
 void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads) {
     const int tile = NAME(winograd_tile)(s, 0);
+    band_plan bands;
     if (is_depthwise(s)) NAME(depthwise)(s, x, weight, bias, relu, out, scratch, n_threads);
     else if (tile) NAME(winograd_conv)(s, 0, tile, x, weight, bias, relu, out, scratch, n_threads);
+    else if (NAME(is_bands)(&bands, s, 0)) NAME(run_bands)(&bands, s, x, weight, bias, relu, out, scratch, n_threads);
     else NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
 }
 
 isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
     const int tile = NAME(winograd_tile)(s, 1);
+    band_plan bands;
     if (is_depthwise(s)) return NAME(planes_size)(s);
     if (tile) return NAME(winograd_scratch)(s, 1, tile, n_threads);
+    if (NAME(is_bands)(&bands, s, 1)) return NAME(bands_scratch)(&bands, s, n_threads);
     const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
     return NAME(is_scatter)(s) ? max_size(packed, NAME(scatter_scratch)(s, n_threads)) : packed;
 }
@@ -43,8 +50,10 @@ isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
 void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads) {
     const int tile = NAME(winograd_tile)(s, 1);
+    band_plan bands;
     if (is_depthwise(s)) NAME(depthwise_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else if (tile) NAME(winograd_conv)(s, 1, tile, grad, weight, NULL, 0, grad_x, scratch, n_threads);
+    else if (NAME(is_bands)(&bands, s, 1)) NAME(run_bands)(&bands, s, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_scatter)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
         NAME(scatter_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);

@@ -55,6 +55,15 @@ typedef int64_t ivec __attribute__((vector_size(VB), aligned(8), may_alias));
 #endif
 
 INLINE vec load(const REAL *p) { return *(const vec *)p; }
+
+/* A value that stays in its register: compilers like to load it again for each of its uses, when loads are what there is too many of. */
+#if defined(__GNUC__) && defined(__AVX512F__)
+#define IN_REGISTER(v) __asm__("" : "+v"(v))
+#elif defined(__GNUC__) && defined(__SSE2__)
+#define IN_REGISTER(v) __asm__("" : "+x"(v))
+#else
+#define IN_REGISTER(v) (void)(v)
+#endif
 INLINE void store(REAL *p, vec v) { *(vec *)p = v; }
 INLINE vec splat(REAL value) { return value - (vec){0}; }
 
@@ -181,6 +190,15 @@ INLINE vec load_step(const REAL *p, isize step, isize n) {
         const vec first = reach >= LANES ? load(p) : load_part(p, reach);
         return reach > LANES ? evens(first, load_part(p + LANES, reach - LANES)) : evens(first, (vec){0});
     }
+    if (step == 4) {
+        const isize reach = 4 * n - 3;
+        vec part[4];
+        for (int i = 0; i < 4; i++) {
+            const isize left = reach - i * LANES;
+            part[i] = left >= LANES ? load(p + i * LANES) : left > 0 ? load_part(p + i * LANES, left) : (vec){0};
+        }
+        return evens(evens(part[0], part[1]), evens(part[2], part[3]));
+    }
     REAL lane[VB / sizeof(REAL)] = {0};
     for (isize i = 0; i < n; i++) lane[i] = p[i * step];
     return load(lane);
@@ -189,10 +207,10 @@ INLINE vec load_step(const REAL *p, isize step, isize n) {
 /* A run of every step-th value. */
 INLINE void copy_strided(REAL *restrict to, const REAL *restrict from, isize n, isize step) {
     if (step == 1) copy_run(to, from, n);
-    else if (step == 2)
+    else if (step == 2 || step == 4)
         for (isize i = 0; i < n; i += LANES) {
             const isize count = min_size(LANES, n - i);
-            const vec v = load_step(from + 2 * i, 2, count);
+            const vec v = load_step(from + step * i, step, count);
             if (count == LANES) store(to + i, v);
             else store_part(to + i, v, count);
         }

@@ -71,7 +71,10 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
             vec b_k[NV];
             const REAL *b_at = b_kind == B_OFFSETS ? b + b_row[k] : b;
             UNROLL(4)
-            for (int j = 0; j < vecs; j++) b_k[j] = load(b_at + j * LANES);
+            for (int j = 0; j < vecs; j++) {
+                b_k[j] = load(b_at + j * LANES);
+                IN_REGISTER(b_k[j]);
+            }
             UNROLL(16)
             for (int i = 0; i < rows; i++) {
                 const vec a_k = splat(a_kind == A_ROWS ? row[i][step] : a[i]);
