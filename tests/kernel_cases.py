@@ -169,6 +169,8 @@ POOLINGS = [  # shape, kernel, stride, padding, dilation
     ((2, 2, 30), (4,), (3,), (2,), (1,)),
     ((1, 2, 5, 6, 7), (2, 3, 2), (2, 1, 2), (1, 1, 0), (1, 1, 2)),
     ((0, 2, 6, 6), (2, 2), (2, 2), (0, 0), (1, 1)),
+    *(((2, 3, height, width), (2, 2), (2, 2), (0, 0), (1, 1)) for height, width in [(10, 10), (12, 32), (6, 34), (4, 56), (6, 70), (7, 13)]),
+    ((5, 20, 26, 26), (2, 2), (2, 2), (0, 0), (1, 1)),  # several chunks
 ]
 
 
@@ -201,8 +203,10 @@ def pool_cases(rng, dtype):
             if kind == "special" and x.size:
                 x.flat[::7] = np.nan
                 x.flat[1::3] = -np.inf
-            yield "max_pool", [x, poisoned(out, dtype), poisoned(out, np.uint8), *options], {1, 2}
+            yield "max_pool", [x, poisoned(out, dtype), poisoned(out, np.uint8), *options, False], {1, 2}
+            yield "max_pool", [x, poisoned(out, dtype), poisoned(out, np.uint8), *options, True], {1, 2}
         tap = rng.integers(0, int(np.prod(options[0])), out).astype(np.uint8)
+        tap.flat[::5] = 255  # none
         yield "max_pool_grad", [values(rng, out, dtype), tap, poisoned(shape, dtype), *options], {2}
 
 

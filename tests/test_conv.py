@@ -186,7 +186,7 @@ def test_sequential_rectifies_convolutions_in_one_pass(rng):
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     assert nn.Sequential(*modules[:2])(x).grad_fn.name() == "ConvBackward"
-    assert nn.Sequential(*modules[2:5])(minidl.ones(1, 3, 8, 8).double()).grad_fn.name() == "ReLUBackward"  # behind the pooling
+    assert nn.Sequential(*modules[2:5])(minidl.ones(1, 3, 8, 8).double()).grad_fn.name() == "MaxPoolBackward"  # with the pooling
 
 
 def test_layers_keep_their_state(tmp_path):

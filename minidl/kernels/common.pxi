@@ -81,7 +81,7 @@ cdef extern from "kernels.h" nogil:
                                  void *scratch, int n_threads) noexcept nogil
         void (*sum_channels)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, void *out,
                              int n_threads) noexcept nogil
-        void (*max_pool)(const pool_shape *shape, const void *x, void *out, uint8_t *tap, int n_threads) noexcept nogil
+        void (*max_pool)(const pool_shape *shape, const void *x, void *out, uint8_t *tap, int relu, int n_threads) noexcept nogil
         Py_ssize_t (*max_pool_grad_scratch)(const pool_shape *shape, int n_threads) noexcept nogil
         void (*max_pool_grad)(const pool_shape *shape, const void *grad, const uint8_t *tap, void *grad_x, void *scratch,
                               int n_threads) noexcept nogil

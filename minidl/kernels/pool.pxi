@@ -42,9 +42,10 @@ def max_pool(
     tuple stride,
     tuple padding,
     tuple dilation,
+    bint relu,
     int n_threads,
 ):
-    """Maximum of each window, at most 255 taps; the first of equals, the last NaN if there is one."""
+    """Maximum of each window, at most 255 taps; the first of equals, the last NaN if there is one; then ReLU if asked: no tap (255) where it is 0."""
     cdef const kernel_table *table = table_of(x)
     cdef pool_shape shape
     some_threads(n_threads)
@@ -54,7 +55,7 @@ def max_pool(
     writeable(x, out)
     writeable(tap, tap)
     with nogil:
-        table.max_pool(&shape, data(x), data(out), <uint8_t *> data(tap), n_threads)
+        table.max_pool(&shape, data(x), data(out), <uint8_t *> data(tap), relu, n_threads)
 
 
 def max_pool_grad(

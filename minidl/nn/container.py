@@ -125,9 +125,8 @@ class Sequential(_ModuleSequence):
     def forward(self, input: Any) -> Any:
         """Return the last module's output.
 
-        A linear map, a convolution or a batch normalisation and the ReLU behind it are done in one pass. A max pooling behind
-        a ReLU is done before it: the two commute, values and gradients alike, and the ReLU then sees only what the pooling
-        leaves. Modules with hooks keep their places and are called one by one, and so are subclasses.
+        A linear map, a convolution, a batch normalisation or a max pooling and the ReLU behind it are done in one pass, and so
+        are a ReLU and the max pooling behind it: the two commute, values and gradients alike. Modules with hooks keep their places and are called one by one, and so are subclasses.
         """
         attributes = self.__dict__
         for step in steps([attributes[name] for name, kind in self._kinds.items() if kind == MODULE]):

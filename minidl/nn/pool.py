@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ArgumentError
-from ..ops import max_pool1d, max_pool2d, max_pool3d
+from ..ops import max_pool1d, max_pool2d, max_pool3d, max_pool_relu
 from .module import Module
 
 __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
@@ -59,6 +59,12 @@ class _MaxPoolNd(Module):
         self.ceil_mode = ceil_mode
         for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
             _check_numbers(self, name, getattr(self, name), self._axes, least)
+
+    def forward_relu(self, input):
+        """Return the rectified maxima, computed in one pass; `Sequential` calls this by itself where no indices are asked for."""
+        return max_pool_relu(
+            input, self._axes, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        )
 
     def extra_repr(self) -> str:
         """The options."""

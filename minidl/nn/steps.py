@@ -13,9 +13,8 @@ from .pool import MaxPool1d, MaxPool2d, MaxPool3d
 
 __all__ = ["steps"]
 
-_CONVOLUTIONS = Conv1d, Conv2d, Conv3d
-_ONE_PASS = {(first, ReLU) for first in (BatchNorm1d, BatchNorm2d, BatchNorm3d, Linear, *_CONVOLUTIONS)}  # they have a `forward_relu`
-_SWAPPED = {(ReLU, pool) for pool in (MaxPool1d, MaxPool2d, MaxPool3d)}
+_POOLS = {MaxPool1d, MaxPool2d, MaxPool3d}
+_RECTIFIED = {BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, Linear} | _POOLS  # they have a method `forward_relu`
 
 
 def _unseen(*modules: Module) -> bool:
@@ -23,23 +22,30 @@ def _unseen(*modules: Module) -> bool:
     return not any(m._forward_hooks or m._forward_pre_hooks or "forward" in m.__dict__ for m in modules)
 
 
-def _swappable(modules: list[Any], i: int) -> bool:
-    """Say whether module i is a ReLU that may as well come behind the max pooling that follows it."""
-    if i + 1 >= len(modules) or (type(modules[i]), type(modules[i + 1])) not in _SWAPPED:
-        return False
-    return _unseen(*modules[i : i + 2]) and not (modules[i].inplace or modules[i + 1].return_indices)
+def _pair(modules: list[Any], i: int) -> Any:
+    """Return what does modules i and i + 1 in one pass, or None. A ReLU commutes with the max pooling behind it."""
+    if i + 1 >= len(modules):
+        return None
+    first, second = modules[i : i + 2]
+    if type(first) is ReLU and type(second) in _POOLS:
+        worker = second
+    elif type(second) is ReLU and type(first) in _RECTIFIED:
+        worker = first
+    else:
+        return None
+    if (type(worker) in _POOLS and worker.return_indices) or not _unseen(first, second):
+        return None
+    return worker.forward_relu
 
 
 def steps(modules: list[Any]) -> list[Any]:
     """Return callables that do together what the modules do one after the other."""
     i = 0
-    while i + 1 < len(modules):
-        first, second = modules[i], modules[i + 1]
-        pair = type(first), type(second)
-        pooled = pair[0] in _CONVOLUTIONS and _swappable(modules, i + 1)  # the ReLU of fewer values is cheaper still
-        if pair in _ONE_PASS and _unseen(first, second) and not pooled:
-            modules[i : i + 2] = [first.forward_relu]
-        elif _swappable(modules, i):
-            modules[i : i + 2] = second, first
+    while i < len(modules):
+        together = _pair(modules, i)
+        if together and type(modules[i]) not in _POOLS and type(modules[i]) is not ReLU and _pair(modules, i + 1):
+            together = None  # the ReLU is cheaper with the pooling behind it, which leaves fewer values
+        if together:
+            modules[i : i + 2] = [together]
         i += 1
     return modules

@@ -12,6 +12,7 @@ from ..tensor import wrap
 from .arrays import ascontiguous, empty, hashable, n_threads
 from .pool_places import PlaneGather
 from .pool_windows import Windows, adaptive_axis, adaptive_sizes, checked_floats, geometry, max_axis, stepping
+from .relu import ReLUGrad, relu
 
 __all__ = [
     "adaptive_max_pool1d",
@@ -20,10 +21,12 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_pool_relu",
 ]
 
 INT32, UINT8 = np.dtype(np.int32), np.dtype(np.uint8)
 MOST_TAPS = 255  # of a window whose taps a byte can number
+NO_TAP = 255  # of an output that a ReLU made 0
 
 
 class Plan:
@@ -50,30 +53,30 @@ class Plan:
 
 
 class MaxPool(Function, arrays=True):
-    """x (N, C, *spatial) -> maxima (N, C, *out); `won` is filled with the taps or places of them."""
+    """x (N, C, *spatial) -> maxima (N, C, *out), of taps rectified if asked; `won` is filled with the taps or places of them."""
 
     __slots__ = ("plan", "won")
 
-    def forward(ctx, x, won, plan):
+    def forward(ctx, x, won, plan, rectified):
         ctx.won, ctx.plan = won, plan
         out = empty(won.shape, x.dtype)
         if plan.windows is None:
-            kernels.max_pool(ascontiguous(x).reshape(plan.x_view), out, won, *plan.options, n_threads())
+            kernels.max_pool(ascontiguous(x).reshape(plan.x_view), out, won, *plan.options, rectified, n_threads())
         else:
             kernels.window_max(ascontiguous(x).reshape(plan.windows.x_view), out, won, plan.windows.table, n_threads())
         return out.reshape(plan.out_shape)
 
     def backward(ctx, grad):
-        return MaxPoolGrad.apply(grad, ctx.won, ctx.plan), None, None
+        return MaxPoolGrad.apply(grad, ctx.won, ctx.plan), None, None, None
 
 
 class MaxPoolGrad(Function, arrays=True):
     """Gradients (N, C, *out) put where the maxima were: (N, C, *spatial)."""
 
-    __slots__ = ("plan", "won")
+    __slots__ = ("dtype", "plan", "won")
 
     def forward(ctx, grad, won, plan):
-        ctx.won, ctx.plan = won, plan
+        ctx.won, ctx.plan, ctx.dtype = won, plan, grad.dtype
         grad_x = empty(plan.x_view, grad.dtype)
         grad = ascontiguous(grad).reshape(won.shape)
         if plan.windows is None:
@@ -83,8 +86,13 @@ class MaxPoolGrad(Function, arrays=True):
         return grad_x.reshape(plan.x_shape)
 
     def backward(ctx, grad):
-        plan = ctx.plan
-        return PlaneGather.apply(grad.reshape(plan.x_view), plan.places(ctx.won)).reshape(plan.out_shape), None, None
+        plan, won = ctx.plan, ctx.won
+        passed = None if plan.windows is not None else won != NO_TAP
+        places = plan.places(won if passed is None else np.where(passed, won, 0))
+        grad_out = PlaneGather.apply(grad.reshape(plan.x_view), places).reshape(plan.out_shape)
+        if passed is not None and not passed.all():
+            grad_out = ReLUGrad.apply(grad_out, passed.astype(ctx.dtype).reshape(plan.out_shape))
+        return grad_out, None, None
 
 
 @lru_cache(maxsize=512, typed=True)
@@ -115,13 +123,15 @@ def adaptive_plan(op, n, x_shape, output_size):
     return Plan(x_shape, n, sizes, None, places_fit(op, Windows(x_shape, axes)))
 
 
-def pooled(input, plan, return_indices):
-    """The maxima, and where they lie if asked."""
+def pooled(input, plan, return_indices, rectified=False):
+    """The maxima, rectified if asked, and where they lie if asked."""
     if plan.windows is None:
         won = empty(plan.out_view, UINT8)
     else:
         won = empty(plan.windows.out_view, INT32)
-    out = MaxPool.apply(input, won, plan)
+    out = MaxPool.apply(input, won, plan, rectified)
+    if rectified and plan.windows is not None:
+        out = relu(out)
     if not return_indices:
         return out
     return out, wrap(plan.places(won).astype(np.int64).reshape(plan.out_shape))
@@ -131,6 +141,21 @@ def max_pool(op, n, input, kernel_size, stride, padding, dilation, ceil_mode, re
     """The public functions below in `n` spatial dimensions."""
     options = hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation), bool(ceil_mode)
     return pooled(input, pool_plan(op, n, checked_floats(op, n, input), *options), return_indices)
+
+
+def max_pool_relu(input, n, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """Max pooling over the last `n` dimensions and a ReLU, before or behind it, as one operation.
+
+    The two commute, values and gradients alike. Options, shapes and errors are those of `max_pool2d`. `nn.Sequential` uses it
+    where one of them follows the other.
+
+    >>> import minidl
+    >>> minidl.ops.max_pool_relu(minidl.tensor([[-1.0, 5.0, -2.0, -3.0]]), 1, 2)
+    tensor([[5., 0.]])
+    """
+    op = f"max_pool{n}d"
+    options = hashable(kernel_size), hashable(stride), hashable(padding), hashable(dilation), bool(ceil_mode)
+    return pooled(input, pool_plan(op, n, checked_floats(op, n, input), *options), False, True)
 
 
 def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):

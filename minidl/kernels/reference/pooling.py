@@ -14,8 +14,11 @@ def each_tap(image, out, kernel, stride, padding, dilation):
         yield number, tuple(np.clip(g, 0, n - 1) for g, n in zip(grid, image, strict=True)), inside
 
 
-def max_pool(x, out, tap, kernel, stride, padding, dilation, n_threads):
-    """Maximum of each window, and the number of its tap; the first of equals, the last NaN if there is one."""
+def max_pool(x, out, tap, kernel, stride, padding, dilation, relu, n_threads):
+    """Maximum of each window, and the number of its tap; the first of equals, the last NaN if there is one. Then ReLU if asked.
+
+    Where the ReLU lets no gradient through, the number is 255, which is no tap.
+    """
     best = np.full(out.shape, -np.inf, x.dtype)
     won = np.full(out.shape, -1)
     for number, at, inside in each_tap(x.shape[2:], out.shape[2:], kernel, stride, padding, dilation):
@@ -23,6 +26,9 @@ def max_pool(x, out, tap, kernel, stride, padding, dilation, n_threads):
         better = inside & ((value > best) | np.isnan(value) | (won < 0))
         best = np.where(better, value, best)
         won = np.where(better, number, won)
+    if relu:
+        won = np.where(best > 0, won, 255)
+        best = np.where(best < 0, 0, best)
     out[...] = best
     tap[...] = won
 

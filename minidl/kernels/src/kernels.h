@@ -72,7 +72,7 @@ typedef struct {
     /* out[c] = sum over i < outer, j < inner of x[i, c, j] */
     void (*sum_channels)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner, const void *x, void *out, int n_threads);
 
-    void (*max_pool)(const pool_shape *shape, const void *x, void *out, uint8_t *tap, int n_threads);
+    void (*max_pool)(const pool_shape *shape, const void *x, void *out, uint8_t *tap, int relu, int n_threads);
     ptrdiff_t (*max_pool_grad_scratch)(const pool_shape *shape, int n_threads);
     void (*max_pool_grad)(const pool_shape *shape, const void *grad, const uint8_t *tap, void *grad_x, void *scratch, int n_threads);
     void (*window_max)(const window_shape *shape, const void *x, void *out, int32_t *place, int n_threads);

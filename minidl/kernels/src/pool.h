@@ -8,7 +8,10 @@
  *                                     g h | i j | k l       tap 2: g i k    tap 3: h j l       -> out row of three
  *
  * Taps outside of the image: whole rows of them are left out, single ones are read as minus infinity, which never wins. Rows
- * are written from the first to the last, so that what a whole vector writes too much is written over by the row behind it. */
+ * are written from the first to the last, so that what a whole vector writes too much is written over by the row behind it.
+ *
+ * With a ReLU behind it (which may as well have stood before it) an output that is not positive has no tap, so the gradient needs
+ * to know nothing of the ReLU. */
 #ifndef MINIDL_POOL_H
 #define MINIDL_POOL_H
 
@@ -20,7 +23,8 @@
 #include "threads.h"
 
 #define POOL_CHUNK 16384 /* inputs that a thread takes at a time, in whole rows of outputs */
-#define MOST_TAPS 255    /* of a window; the number 255 itself marks no tap */
+#define MOST_TAPS 255    /* of a window */
+#define NO_TAP 255       /* number of none: of an output that passes no gradient on */
 
 static isize pool_volume(const isize size[3]) { return size[0] * size[1] * size[2]; }
 
@@ -32,6 +36,7 @@ static double pool_cost(const pool_shape *s, isize value) {
 typedef struct {
     const REAL *x_end;            /* behind the last input */
     const REAL *room;             /* behind the last output of this thread */
+    int relu;
     uint8_t lead[MOST_TAPS + VB]; /* of output o of a row: its first tap that is not left of the image */
 } NAME(pool_call);
 
@@ -85,6 +90,14 @@ INLINE void NAME(pool_vector)(const pool_shape *s, const pool_place *at, const R
         }
 }
 
+/* A vector of outputs is done: the ReLU, if asked. */
+INLINE void NAME(pool_rectify)(int relu, vec *best, taps *won) {
+    const vec zero = {0};
+    if (!relu) return;
+    *won = pick_taps(exceeds(*best, zero), *won, all_taps(NO_TAP));
+    *best = choose((ivec)(*best < zero), zero, *best);
+}
+
 /* One row of outputs, whose windows begin at (d, h) of the plane. */
 INLINE void NAME(pool_row)(const pool_shape *s, const NAME(pool_call) *call, const REAL *plane, isize d, isize h, REAL *out, uint8_t *tap) {
     const isize stride = s->stride[2], reach = (s->kernel[2] - 1) * s->dilation[2];
@@ -113,6 +126,7 @@ INLINE void NAME(pool_row)(const pool_shape *s, const NAME(pool_call) *call, con
             if (full) NAME(pool_vector)(s, &whole, plane, w, n, BORDER, &best, &won);
             else NAME(pool_vector)(s, &at, plane, w, n, BORDER, &best, &won);
         }
+        NAME(pool_rectify)(call->relu, &best, &won);
         if (out + o + LANES <= call->room) {
             store(out + o, best);
             store_taps(tap + o, won);
@@ -127,11 +141,11 @@ INLINE void NAME(pool_row)(const pool_shape *s, const NAME(pool_call) *call, con
 
 /* Rows first .. last of the output, counted through all planes. Copies of the sizes, and constants for the usual windows, keep them
  * in registers. */
-INLINE void NAME(pool_rows)(const pool_shape *shape, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap) {
+INLINE void NAME(pool_rows)(const pool_shape *shape, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap, int relu) {
     const pool_shape size = *shape, *s = &size;
     const isize in = pool_volume(s->in), rows = s->out[0] * s->out[1];
     NAME(pool_call) call;
-    call.x_end = x + s->planes * in, call.room = out + last * s->out[2];
+    call.x_end = x + s->planes * in, call.room = out + last * s->out[2], call.relu = relu;
     memset(call.lead, 0, sizeof call.lead);
     for (isize o = 0; o * s->stride[2] < s->pad[2]; o++) call.lead[o] = (uint8_t)ceil_div(s->pad[2] - o * s->stride[2], s->dilation[2]);
     isize d = first % rows / s->out[1], h = first % s->out[1];
@@ -144,6 +158,37 @@ INLINE void NAME(pool_rows)(const pool_shape *shape, isize first, isize last, co
         d = 0;
         plane += in;
     }
+}
+
+/* Windows 2 x 2 side by side, the lean way: rows first .. of the output as long as whole vectors may be read and written, up to
+ * the end of the image as it is rounded down. Returns the first row that is left over. */
+INLINE isize NAME(pool_pairs)(const pool_shape *s, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap, const int relu) {
+    const isize width = s->in[2], outputs = s->out[2], vectors = ceil_div(outputs, LANES);
+    const REAL *x_end = x + s->planes * s->in[1] * width - 2 * vectors * LANES, *room = out + last * outputs - vectors * LANES;
+    isize h = first % s->out[1], row = first;
+    const REAL *top = x + (first / s->out[1] * s->in[1] + 2 * h) * width;
+    if (2 * s->out[1] > s->in[1] || 2 * outputs > width) return first;
+    for (; row < last && top + width <= x_end && out + row * outputs <= room; row++) {
+        for (isize o = 0; o < outputs; o += LANES) {
+            const vec a = load(top + 2 * o), b = load(top + 2 * o + LANES), c = load(top + width + 2 * o), d = load(top + width + 2 * o + LANES);
+            const vec others[3] = {odds(a, b), evens(c, d), odds(c, d)};
+            vec best = evens(a, b);
+            taps won = all_taps(0);
+            UNROLL(3)
+            for (int k = 0; k < 3; k++) {
+                const chosen old = stays(best, others[k]);
+                best = pick(old, best, others[k]);
+                won = pick_taps(old, won, all_taps(k + 1));
+            }
+            NAME(pool_rectify)(relu, &best, &won);
+            store(out + row * outputs + o, best);
+            store_taps(tap + row * outputs + o, won);
+        }
+        const int next_plane = ++h == s->out[1];
+        top += 2 * width + (next_plane ? (s->in[1] - 2 * s->out[1]) * width : 0);
+        if (next_plane) h = 0;
+    }
+    return row;
 }
 
 /* The usual windows of images: k x k, every `stride` pixels, no dilation. */
@@ -162,33 +207,34 @@ INLINE pool_shape square(const pool_shape *s, const isize k, const isize stride)
     return known;
 }
 
-static void NAME(pool_some)(const pool_shape *s, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap) {
+static void NAME(pool_some)(const pool_shape *s, isize first, isize last, const REAL *x, REAL *out, uint8_t *tap, int relu) {
     if (is_square(s, 2, 2) && s->pad[1] == 0 && s->pad[2] == 0) {
         pool_shape known = square(s, 2, 2);
         known.pad[1] = known.pad[2] = 0;
-        NAME(pool_rows)(&known, first, last, x, out, tap);
+        first = relu ? NAME(pool_pairs)(s, first, last, x, out, tap, 1) : NAME(pool_pairs)(s, first, last, x, out, tap, 0);
+        NAME(pool_rows)(&known, first, last, x, out, tap, relu);
     } else if (is_square(s, 3, 2)) {
         const pool_shape known = square(s, 3, 2);
-        NAME(pool_rows)(&known, first, last, x, out, tap);
+        NAME(pool_rows)(&known, first, last, x, out, tap, relu);
     } else if (s->stride[2] == 1) {
         pool_shape known = *s;
         known.stride[2] = 1;
-        NAME(pool_rows)(&known, first, last, x, out, tap);
+        NAME(pool_rows)(&known, first, last, x, out, tap, relu);
     } else if (s->stride[2] == 2) {
         pool_shape known = *s;
         known.stride[2] = 2;
-        NAME(pool_rows)(&known, first, last, x, out, tap);
-    } else NAME(pool_rows)(s, first, last, x, out, tap);
+        NAME(pool_rows)(&known, first, last, x, out, tap, relu);
+    } else NAME(pool_rows)(s, first, last, x, out, tap, relu);
 }
 
 /* tap[plane, output]: the number in its window of each maximum, counted along depth, height and width. */
-void NAME(max_pool)(const pool_shape *s, const void *x, void *out, uint8_t *tap, int n_threads) {
+void NAME(max_pool)(const pool_shape *s, const void *x, void *out, uint8_t *tap, int relu, int n_threads) {
     const isize rows = s->planes * s->out[0] * s->out[1];
     if (rows * s->out[2] == 0) return;
     const isize chunk = max_size(1, POOL_CHUNK * s->out[0] * s->out[1] / pool_volume(s->in));
     const int team = team_begin(n_threads, rows > chunk ? pool_cost(s, sizeof(REAL)) : 0.0);
 #pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (isize row = 0; row < rows; row += chunk) NAME(pool_some)(s, row, min_size(rows, row + chunk), x, out, tap);
+    for (isize row = 0; row < rows; row += chunk) NAME(pool_some)(s, row, min_size(rows, row + chunk), x, out, tap, relu);
     team_end(team);
 }
 

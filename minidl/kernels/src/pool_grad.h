@@ -12,8 +12,6 @@
 
 #include "pool.h"
 
-#define NO_TAP 255
-
 /* Windows that neither overlap nor leave gaps, two columns wide. */
 static int side_by_side(const pool_shape *s) {
     for (int d = 0; d < 3; d++)
@@ -65,9 +63,31 @@ INLINE void NAME(pairs_grad_rows)(const pool_shape *shape, isize first, isize la
     }
 }
 
+/* Windows 2 x 2 that cover the image, the lean way: two rows of the image for each row of outputs, as long as whole vectors may be
+ * read and written. Rows first .. last of the image; returns the first that is left over. */
+INLINE isize NAME(squares_grad)(const pool_shape *s, isize first, isize last, const REAL *grad, const uint8_t *tap, REAL *grad_x) {
+    const isize width = s->in[2], outputs = s->out[2], vectors = ceil_div(outputs, LANES), all = s->planes * pool_volume(s->out);
+    const vec zero = {0};
+    isize row = first;
+    if (width != 2 * outputs || s->in[1] != 2 * s->out[1] || first % 2) return first;
+    for (; row + 2 <= last && (row / 2) * outputs + vectors * LANES <= all && (row + 1) * width + 2 * vectors * LANES <= last * width; row += 2)
+        for (int k = 0; k < 2; k++) /* what the upper row writes too much, the lower one writes over */
+            for (isize o = 0; o < outputs; o += LANES) {
+                const isize at = row / 2 * outputs + o;
+                const vec g = load(grad + at);
+                const taps t = load_taps(tap + at);
+                const vec a = pick(equal_taps(t, all_taps(2 * k)), g, zero), b = pick(equal_taps(t, all_taps(2 * k + 1)), g, zero);
+                REAL *to = grad_x + (row + k) * width + 2 * o;
+                store(to, zip_first(a, b));
+                if (2 * outputs - 2 * o > LANES) store(to + LANES, zip_second(a, b));
+            }
+    return row;
+}
+
 static void NAME(pairs_grad_some)(const pool_shape *s, isize first, isize last, const REAL *grad, const uint8_t *tap, REAL *grad_x) {
     if (is_square(s, 2, 2)) {
         const pool_shape known = square(s, 2, 2);
+        first = NAME(squares_grad)(s, first, last, grad, tap, grad_x);
         NAME(pairs_grad_rows)(&known, first, last, grad, tap, grad_x);
     } else NAME(pairs_grad_rows)(s, first, last, grad, tap, grad_x);
 }
@@ -202,7 +222,7 @@ static void NAME(grad_plane)(const pool_shape *s, const REAL *grad, const uint8_
 /* grad_x: what each input gets from the windows whose maximum it was. */
 void NAME(max_pool_grad)(const pool_shape *s, const void *grad, const uint8_t *tap, void *grad_x, void *scratch, int n_threads) {
     const isize in = pool_volume(s->in), out = pool_volume(s->out), rows = s->planes * s->in[0] * s->in[1];
-    const isize pairs = side_by_side(s), chunk = max_size(1, POOL_CHUNK / max_size(1, s->in[2])), items = pairs ? ceil_div(rows, chunk) : s->planes;
+    const isize pairs = side_by_side(s), chunk = round_up(max_size(1, POOL_CHUNK / max_size(1, s->in[2])), 2), items = pairs ? ceil_div(rows, chunk) : s->planes;
     if (s->planes * in == 0) return;
     column_tap list[MOST_TAPS];
     const isize n_list = pairs ? 0 : column_taps(s, list);

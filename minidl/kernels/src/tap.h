@@ -18,6 +18,7 @@ typedef __mmask16 chosen;
 INLINE chosen stays(vec best, vec value) { /* two compares, the second under the mask of the first: no arithmetic on masks */
     return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask((__m512)value, (__m512)value, _CMP_ORD_Q), (__m512)value, (__m512)best, _CMP_NGT_UQ);
 }
+INLINE chosen exceeds(vec a, vec b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ); }
 INLINE vec pick(chosen mask, vec a, vec b) { return (vec)_mm512_mask_mov_ps((__m512)b, mask, (__m512)a); }
 INLINE void store_taps(uint8_t *p, taps t) { _mm_storeu_si128((__m128i *)p, (__m128i)t); }
 INLINE taps load_taps(const uint8_t *p) { return (taps)_mm_loadu_si128((const __m128i *)p); }
@@ -27,6 +28,7 @@ typedef __mmask8 chosen;
 INLINE chosen stays(vec best, vec value) {
     return _mm512_mask_cmp_pd_mask(_mm512_cmp_pd_mask((__m512d)value, (__m512d)value, _CMP_ORD_Q), (__m512d)value, (__m512d)best, _CMP_NGT_UQ);
 }
+INLINE chosen exceeds(vec a, vec b) { return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ); }
 INLINE vec pick(chosen mask, vec a, vec b) { return (vec)_mm512_mask_mov_pd((__m512d)b, mask, (__m512d)a); }
 INLINE void store_taps(uint8_t *p, taps t) { _mm_storel_epi64((__m128i *)p, (__m128i)t); }
 INLINE taps load_taps(const uint8_t *p) { return (taps)_mm_loadl_epi64((const __m128i *)p); }
@@ -42,6 +44,7 @@ typedef ivec chosen;
 typedef uint8_t tap_bytes __attribute__((vector_size(VB / sizeof(REAL)), aligned(1), may_alias));
 
 INLINE chosen stays(vec best, vec value) { return ~((ivec)(value > best) | (ivec)(value != value)); }
+INLINE chosen exceeds(vec a, vec b) { return (ivec)(a > b); }
 INLINE vec pick(chosen mask, vec a, vec b) { return choose(mask, a, b); }
 INLINE void store_taps(uint8_t *p, taps t) { *(tap_bytes *)p = __builtin_convertvector(t, tap_bytes); }
 INLINE taps load_taps(const uint8_t *p) { return __builtin_convertvector(*(const tap_bytes *)p, ivec); }
