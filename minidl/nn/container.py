@@ -126,7 +126,8 @@ class Sequential(_ModuleSequence):
         """Return the last module's output.
 
         A linear map, a convolution, a batch normalisation or a max pooling and the ReLU behind it are done in one pass, and so
-        are a ReLU and the max pooling behind it: the two commute, values and gradients alike. Modules with hooks keep their places and are called one by one, and so are subclasses.
+        are a ReLU and the max pooling behind it: the two commute, values and gradients alike. Modules with hooks keep their
+        places and are called one by one, and so are subclasses.
         """
         attributes = self.__dict__
         for step in steps([attributes[name] for name, kind in self._kinds.items() if kind == MODULE]):
