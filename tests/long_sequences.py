@@ -39,3 +39,9 @@ def test_the_adding_problem_needs_gates(run):
     errors = run("adding_problem")
     assert max(errors["GRU"], errors["LSTM"]) < 1 / 6 / 20
     assert errors["RNN"] > 1 / 6 / 2
+
+
+def test_copy_memory_needs_gates(run):
+    shares = run("copy_memory")
+    assert min(shares["GRU"], shares["LSTM"]) > 0.99
+    assert shares["RNN"] < 0.6
