@@ -271,6 +271,14 @@ def elementwise_cases(rng, dtype):
         x[3::11] = np.nan
         yield "relu", [x, poisoned(size, dtype)], {1}
         yield "relu_grad", [values(rng, size, dtype), np.maximum(x, 0), poisoned(size, dtype)], {2}
+        for kind in ("silu", "gelu", "tanh_gelu", "mish", "hardswish"):
+            yield "activate", [kind, 4 * x, poisoned(size, dtype)], {2}
+            yield "activate_grad", [kind, values(rng, size, dtype), 4 * x, poisoned(size, dtype)], {3}
+
+
+def row_cases(rng, dtype):
+    for n, rows, columns in [(0, 3, 4), (5, 1, 1), (7, 3, 0), (40, 6, 17), (100, 1000, 33), (300, 50, 200)]:
+        yield "add_rows", [values(rng, (n, columns), dtype), rng.integers(0, rows, n), values(rng, (rows, columns), dtype)], {2}
 
 
 def softmax_cases(rng, dtype):
@@ -366,7 +374,7 @@ def row_norm_cases(rng, dtype):
 
 
 FAMILIES = [gemm_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
-FAMILIES += [optimiser_cases, recurrent_cases, row_norm_cases]
+FAMILIES += [optimiser_cases, recurrent_cases, row_cases, row_norm_cases]
 
 
 def all_cases(rng, dtype):

@@ -17,8 +17,11 @@ from .memory import empty, empty_cache, memory_stats, numpy_from_pool, reset_pea
 from .winograd import get_winograd, set_winograd
 
 __all__ = [
+    "activate",
+    "activate_grad",
     "adam_step",
     "add_at_places",
+    "add_rows",
     "bandwidth",
     "batch_norm",
     "batch_norm_grad",
@@ -63,8 +66,11 @@ _compiled = importlib.import_module(f"{__name__}._{_level}")
 _reference = os.environ.get("MINIDL_REFERENCE", "0") not in ("", "0")
 _chosen = importlib.import_module(f"{__name__}.reference") if _reference else _compiled
 
+activate = _chosen.activate
+activate_grad = _chosen.activate_grad
 adam_step = _chosen.adam_step
 add_at_places = _chosen.add_at_places
+add_rows = _chosen.add_rows
 batch_norm = _chosen.batch_norm
 batch_norm_grad = _chosen.batch_norm_grad
 conv = _chosen.conv

@@ -30,3 +30,66 @@ def relu_grad(
     same_size(grad, grad_x)
     with nogil:
         table.relu_grad(cnp.PyArray_SIZE(grad), data(grad), data(out), data(grad_x), n_threads)
+
+
+cdef dict activations = {"silu": 0, "gelu": 1, "tanh_gelu": 2, "mish": 3, "hardswish": 4}
+
+
+def activate(
+    str kind,                    # "silu", "gelu", "tanh_gelu", "mish" or "hardswish"
+    cnp.ndarray x,               # IN   any shape, C-contiguous
+    cnp.ndarray out,             # OUT  the same shape; may be x
+    int n_threads,
+):
+    """out = the activation of x."""
+    cdef const kernel_table *table = table_of(x)
+    cdef int number = activations[kind]
+    same_kind(x, x)
+    writeable(x, out)
+    same_size(x, out)
+    with nogil:
+        table.activate(number, cnp.PyArray_SIZE(x), data(x), data(out), n_threads)
+
+
+def activate_grad(
+    str kind,                    # as of activate
+    cnp.ndarray grad,            # IN   any shape, C-contiguous
+    cnp.ndarray x,               # IN   the same shape
+    cnp.ndarray grad_x,          # OUT  the same shape; may be grad
+    int n_threads,
+):
+    """grad_x = grad times the derivative of the activation at x."""
+    cdef const kernel_table *table = table_of(grad)
+    cdef int number = activations[kind]
+    same_kind(grad, grad)
+    same_kind(grad, x)
+    writeable(grad, grad_x)
+    same_size(grad, x)
+    same_size(grad, grad_x)
+    with nogil:
+        table.activate_grad(number, cnp.PyArray_SIZE(grad), data(grad), data(x), data(grad_x), n_threads)
+
+
+def add_rows(
+    cnp.ndarray values,          # IN     (n, columns)
+    cnp.ndarray index,           # IN     (n,) int64, places from 0 to rows - 1
+    cnp.ndarray out,             # INOUT  (rows, columns)
+    int n_threads,
+):
+    """out[index[i]] += values[i], one row after the other."""
+    cdef const kernel_table *table = table_of(values)
+    cdef Py_ssize_t n, columns, i
+    cdef const int64_t *place
+    same_kind(values, values)
+    writeable(values, out)
+    fits = values.ndim == 2 and out.ndim == 2 and index.ndim == 1
+    if not fits or values.shape[0] != index.shape[0] or values.shape[1] != out.shape[1]:
+        raise ValueError(f"add_rows: shapes do not fit, got {(<object> values).shape}, {(<object> index).shape}, {(<object> out).shape}")
+    if cnp.PyArray_TYPE(index) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(index):
+        raise TypeError(f"add_rows: index must be a contiguous int64 array, got {index.dtype}")
+    n, columns, place = values.shape[0], values.shape[1], <const int64_t *> data(index)
+    for i in range(n):
+        if place[i] < 0 or place[i] >= out.shape[0]:
+            raise ValueError(f"add_rows: places must lie in 0 to {out.shape[0] - 1}, got {place[i]}")
+    with nogil:
+        table.add_rows(n, columns, data(values), place, data(out), n_threads)

@@ -34,7 +34,8 @@ class AddRows(Function, arrays=True):
 
     def forward(ctx, grad, index, rows, factor):
         ctx.index, ctx.factor = index, factor
-        out = np.zeros((rows, grad.shape[-1]), grad.dtype)
+        out = kernels.empty((rows, grad.shape[-1]), grad.dtype)
+        out.fill(0)
         add_at(out, index.reshape(-1), grad.reshape(index.size, grad.shape[-1]))
         return out if factor is None else np.multiply(out, factor[:, None], out)
 

@@ -1,10 +1,14 @@
 """Indexing: ``x[...]`` and its relatives that gather, scatter, select and fill."""
 
+from math import prod
+
 import numpy as np
 
+from .. import kernels
 from ..errors import DTypeError, RangeError, word
 from ..tape import Function
 from ..tensor import Tensor, wrap
+from .arrays import ascontiguous, has_kernel, n_threads
 from .dims import one_dim
 from .promotion import operand, tensor_only
 from .views import mark_view
@@ -51,16 +55,16 @@ class PutZeros(Function, arrays=True):
 
 
 def add_at(out, index, values):
-    """Add ``values`` at ``index``, each time it is named: by counting where one integer array indexes rows, else `np.add.at`."""
+    """Add ``values`` at ``index``, each time it is named, in order: by rows where one integer array indexes them, else `np.add.at`."""
     rows = index[0] if isinstance(index, tuple) and len(index) == 1 else index
-    if isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and rows.size and out.ndim > 1:
-        flat = rows.reshape(-1)
-        flat = np.where(flat < 0, flat + out.shape[0], flat)
-        order = np.argsort(flat, kind="stable")
-        sorted_rows = flat[order]
-        starts = np.flatnonzero(np.r_[True, sorted_rows[1:] != sorted_rows[:-1]])
-        blocks = values.reshape(flat.size, *out.shape[1:])[order]
-        out[sorted_rows[starts]] += np.add.reduceat(blocks, starts, 0)
+    by_rows = isinstance(rows, np.ndarray) and rows.dtype.kind in "iu" and rows.size and out.ndim > 1
+    if by_rows and has_kernel(out) and out.flags.c_contiguous and values.dtype == out.dtype:
+        flat = rows.reshape(-1).astype(np.int64, copy=False)
+        if flat.min() < 0:
+            flat = np.where(flat < 0, flat + out.shape[0], flat)
+        columns = prod(out.shape[1:])
+        blocks = ascontiguous(values.reshape(flat.size, columns))
+        kernels.add_rows(blocks, ascontiguous(flat), out.reshape(out.shape[0], columns), n_threads())
     else:
         np.add.at(out, index, values)
 

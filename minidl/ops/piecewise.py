@@ -18,7 +18,6 @@ from .promotion import quiet, unbroadcast
 __all__ = [
     "hardshrink",
     "hardsigmoid",
-    "hardswish",
     "hardtanh",
     "leaky_relu",
     "maxout",
@@ -173,15 +172,11 @@ class Hardsigmoid(Function, arrays=True):
     def forward(ctx, x):
         if ctx.needs_input_grad[0]:
             ctx.inside = np.abs(x) < 3
-        return _relu6_of(x, 1 / 6)
+        out = np.add(x, 3, out=empty_like(x))
+        return np.multiply(np.clip(out, 0, 6, out), 1 / 6, out)
 
     def backward(ctx, grad):
         return Chosen.apply(grad, ctx.inside) * (1 / 6)
-
-
-def _relu6_of(x, scale):
-    out = np.add(x, 3, out=empty_like(x))
-    return np.multiply(np.clip(out, 0, 6, out), scale, out)
 
 
 def hardsigmoid(input, inplace=False):
@@ -197,38 +192,6 @@ def hardsigmoid(input, inplace=False):
     """
     floats("hardsigmoid", input)
     return applied("hardsigmoid", inplace, Hardsigmoid, input)
-
-
-class Hardswish(Function, arrays=True):
-    """x min(max(x + 3, 0), 6) / 6."""
-
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        out = _relu6_of(x, 1 / 6)
-        return np.multiply(out, x, out)
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        array = x._array if isinstance(x, Tensor) else x
-        return Chosen.apply(grad * (x * (1 / 3) + 0.5), np.abs(array) < 3) + Chosen.apply(grad, array >= 3)
-
-
-def hardswish(input, inplace=False):
-    """x times `hardsigmoid` of x: 0 up to -3, x from 3 on, x (x + 3) / 6 between.
-
-    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
-
-    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
-
-    >>> import minidl
-    >>> minidl.nn.functional.hardswish(minidl.tensor([-1.0, 0.0, 3.0]))
-    tensor([-0.3333,  0.0000,  3.0000])
-    """
-    floats("hardswish", input)
-    return applied("hardswish", inplace, Hardswish, input)
 
 
 def hardshrink(input, lambd=0.5):

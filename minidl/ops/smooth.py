@@ -1,4 +1,4 @@
-"""Smooth activations: ELU and its relatives, GELU, SiLU and the gated linear unit.
+"""Smooth activations: ELU and its relatives, GELU, SiLU, Mish, the hard swish, and the gated linear unit.
 
 Where the curve has two sides, both are computed from numbers that are harmless on the other one (min(x, 0), exp(-|x|)), so that
 nothing overflows and nothing need be chosen.
@@ -8,16 +8,19 @@ import math
 
 import numpy as np
 
+from .. import kernels
 from ..errors import ArgumentError, expect, shape_error
+from ..kernels import reference
 from ..tape import Function
-from ..tensor import Tensor
-from .arrays import empty, empty_like
+from ..tensor import Tensor, wrap
+from .arrays import ascontiguous, empty, empty_like, has_kernel, n_threads
 from .dims import one_dim
 from .exponential import exp, sigmoid
 from .join import Cat
 from .masks import Chosen
 from .piecewise import applied, floats
 from .promotion import quiet
+from .softplus import softplus
 from .special import normal_tail
 from .trigonometric import tanh
 
@@ -26,6 +29,8 @@ __all__ = [
     "elu",
     "gelu",
     "glu",
+    "hardswish",
+    "mish",
     "selu",
     "silu",
 ]
@@ -103,6 +108,56 @@ def celu(input, alpha=1.0, inplace=False):
     return applied("celu", inplace, ExponentialLinear, input, alpha, 1 / alpha, 1)
 
 
+class Activation(Function, arrays=True):
+    """An activation that has a kernel, for its values and its gradient; where the gradient is to have one, ops compute it."""
+
+    __slots__ = ("kind",)
+
+    def forward(ctx, x, kind):
+        ctx.kind = kind
+        ctx.save_for_backward(x)
+        out = empty_like(x)
+        (kernels if has_kernel(x) else reference).activate(kind, ascontiguous(x), out, n_threads())
+        return out
+
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        if isinstance(grad, Tensor):
+            return grad * SLOPES[ctx.kind](x), None
+        grad_x = empty_like(x)
+        (kernels if has_kernel(x) else reference).activate_grad(ctx.kind, ascontiguous(grad), ascontiguous(x), grad_x, n_threads())
+        return grad_x, None
+
+
+def silu_slope(x):
+    share = sigmoid(x)
+    return share * (x * (1 - share) + 1)
+
+
+def tanh_gelu_slope(x):
+    square = x * x
+    curve = tanh(x * (square * (_ROOT * _CUBE) + _ROOT))
+    rise = (1 - curve * curve) * x * (square * (3 * _ROOT * _CUBE) + _ROOT)
+    return (curve + 1 + rise) * 0.5
+
+
+def gelu_slope(x):
+    return NormalCDF.apply(x) + x * normal_density(x)
+
+
+def mish_slope(x):
+    curve = tanh(softplus(x, 1, math.inf))
+    return curve + x * sigmoid(x) * (1 - curve * curve)
+
+
+def hardswish_slope(x):
+    inside = np.abs(x._array) < 3
+    return Chosen.apply(x * (1 / 3) + 0.5, inside) + wrap((x._array >= 3).astype(x._array.dtype))
+
+
+SLOPES = {"silu": silu_slope, "gelu": gelu_slope, "tanh_gelu": tanh_gelu_slope, "mish": mish_slope, "hardswish": hardswish_slope}
+
+
 class NormalCDF(Function, arrays=True):
     """Phi(x): the share of the standard normal distribution below x."""
 
@@ -123,48 +178,6 @@ def normal_density(x):
     return exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-class GELU(Function, arrays=True):
-    """x Phi(x) = max(x, 0) - |x| Q(|x|): so written it keeps its digits on both sides."""
-
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        size = np.abs(x)
-        out = normal_tail(size)
-        np.multiply(out, np.minimum(size, 40, out=empty_like(x)), out=out)  # Q is 0 there, and 0 times infinity would be NaN
-        return np.subtract(np.maximum(x, 0), out, out=out)
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        return grad * (NormalCDF.apply(x) + x * normal_density(x))
-
-
-class TanhGELU(Function, arrays=True):
-    """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
-
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        out = np.multiply(x, x, out=empty_like(x))
-        np.multiply(out, _ROOT * _CUBE, out)
-        np.add(out, _ROOT, out)
-        np.tanh(np.multiply(out, x, out), out)
-        np.add(out, 1, out)
-        np.multiply(out, x, out)
-        return np.multiply(out, 0.5, out)
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        square = x * x
-        curve = tanh(x * (square * (_ROOT * _CUBE) + _ROOT))
-        slope = (1 - curve * curve) * x * (square * (3 * _ROOT * _CUBE) + _ROOT)
-        return grad * ((curve + 1 + slope) * 0.5)
-
-
 def gelu(input, approximate="none"):
     """Gaussian error linear unit: x Phi(x), Phi the distribution function of the normal distribution.
 
@@ -181,25 +194,7 @@ def gelu(input, approximate="none"):
     floats("gelu", input)
     known = approximate in ("none", "tanh")
     expect(known, ArgumentError, "gelu", 'approximate must be "none" or "tanh"', approximate=approximate)
-    return (GELU if approximate == "none" else TanhGELU).apply(input)
-
-
-class SiLU(Function, arrays=True):
-    """x times its logistic function."""
-
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        out = np.negative(x, out=empty_like(x))
-        np.add(np.exp(out, out), 1, out)
-        return np.divide(x, out, out)
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        share = sigmoid(x)
-        return grad * (share * (x * (1 - share) + 1))
+    return Activation.apply(input, "gelu" if approximate == "none" else "tanh_gelu")
 
 
 def silu(input, inplace=False):
@@ -214,7 +209,37 @@ def silu(input, inplace=False):
     tensor([-0.2689,  0.7311])
     """
     floats("silu", input)
-    return applied("silu", inplace, SiLU, input)
+    return applied("silu", inplace, Activation, input, "silu")
+
+
+def mish(input, inplace=False):
+    """x tanh(softplus(x)).
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Misra, "Mish: a self regularized non-monotonic activation function", 2019, equation 1.
+
+    >>> import minidl
+    >>> minidl.nn.functional.mish(minidl.tensor([-1.0, 1.0]))
+    tensor([-0.3034,  0.8651])
+    """
+    floats("mish", input)
+    return applied("mish", inplace, Activation, input, "mish")
+
+
+def hardswish(input, inplace=False):
+    """x times `hardsigmoid` of x: 0 up to -3, x from 3 on, x (x + 3) / 6 between.
+
+    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
+
+    Source: Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardswish(minidl.tensor([-1.0, 0.0, 3.0]))
+    tensor([-0.3333,  0.0000,  3.0000])
+    """
+    floats("hardswish", input)
+    return applied("hardswish", inplace, Activation, input, "hardswish")
 
 
 class GLU(Function, arrays=True):

@@ -1,6 +1,5 @@
-"""Smooth activations around log(1 + e^x): softplus, the logarithm of the logistic function, Mish; softsign and tanhshrink."""
+"""Smooth activations around log(1 + e^x): softplus, the logarithm of the logistic function; softsign and tanhshrink."""
 
-import math
 
 import numpy as np
 
@@ -10,12 +9,12 @@ from ..tensor import Tensor
 from .arrays import empty_like
 from .exponential import sigmoid
 from .masks import Chosen
-from .piecewise import applied, floats
+from .piecewise import floats
 from .promotion import quiet
 from .selection import abs
 from .trigonometric import tanh
 
-__all__ = ["logsigmoid", "mish", "softplus", "softsign", "tanhshrink"]
+__all__ = ["logsigmoid", "softplus", "softsign", "tanhshrink"]
 
 
 def log1p_exp(x):
@@ -101,38 +100,6 @@ def logsigmoid(input):
     """
     floats("logsigmoid", input)
     return LogSigmoid.apply(input)
-
-
-class Mish(Function, arrays=True):
-    """x tanh(log(1 + e^x))."""
-
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        out = log1p_exp(x)
-        return np.multiply(np.tanh(out, out), x, out)
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        curve = tanh(Softplus.apply(x, 1, math.inf))
-        return grad * (curve + x * sigmoid(x) * (1 - curve * curve))
-
-
-def mish(input, inplace=False):
-    """x tanh(softplus(x)).
-
-    input: (*), floats. Returns (*). inplace: write the result into input. Raises DTypeError unless a tensor of floats comes in.
-
-    Source: Misra, "Mish: a self regularized non-monotonic activation function", 2019, equation 1.
-
-    >>> import minidl
-    >>> minidl.nn.functional.mish(minidl.tensor([-1.0, 1.0]))
-    tensor([-0.3034,  0.8651])
-    """
-    floats("mish", input)
-    return applied("mish", inplace, Mish, input)
 
 
 class Softsign(Function, arrays=True):

@@ -3,7 +3,7 @@
 Where a sum has a fixed order in the compiled kernel, the twin may round differently; nothing else differs.
 """
 
-from .activations import relu, relu_grad
+from .activations import activate, activate_grad, add_rows, relu, relu_grad
 from .convolution import conv, conv_grad_weight, conv_grad_x, sum_channels
 from .matmul import gemm
 from .normalisation import batch_norm, batch_norm_grad, row_norm, row_norm_grad
@@ -14,8 +14,11 @@ from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
 from .windows import add_at_places, window_max, window_mean, window_mean_grad
 
 __all__ = [
+    "activate",
+    "activate_grad",
     "adam_step",
     "add_at_places",
+    "add_rows",
     "batch_norm",
     "batch_norm_grad",
     "conv",

@@ -1,4 +1,6 @@
-"""Twins of the activations."""
+"""Twins of the activations, and of the sum of rows at places."""
+
+import math
 
 import numpy as np
 
@@ -11,3 +13,60 @@ def relu(x, out, n_threads):
 def relu_grad(grad, out, grad_x, n_threads):
     """grad_x = grad where out > 0, else 0."""
     grad_x[...] = np.where(out > 0, grad, 0)
+
+
+def activate(kind, x, out, n_threads):
+    """out = the activation of x."""
+    out[...] = VALUES[kind](np.asarray(x, np.float64))
+
+
+def activate_grad(kind, grad, x, grad_x, n_threads):
+    """grad_x = grad times the derivative of the activation at x."""
+    grad_x[...] = grad * SLOPES[kind](np.asarray(x, np.float64))
+
+
+def logistic(x):
+    """1 / (1 + exp(-x))."""
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-x))
+
+
+def phi(x):
+    """The share of the standard normal distribution below x."""
+    return np.array([0.5 * math.erfc(-each / math.sqrt(2)) for each in x.reshape(-1).tolist()]).reshape(x.shape)
+
+
+def bell(x):
+    """The density of the standard normal distribution."""
+    return np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+
+
+def rise(x):
+    """The argument of tanh in GELU's approximation, doubled."""
+    return 2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+
+def mish_curve(x):
+    """tanh(log(1 + exp x))."""
+    return np.tanh(np.logaddexp(0, x))
+
+
+VALUES = {
+    "silu": lambda x: x * logistic(x),
+    "gelu": lambda x: x * phi(x),
+    "tanh_gelu": lambda x: x * logistic(rise(x)),
+    "mish": lambda x: x * mish_curve(x),
+    "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+}
+SLOPES = {
+    "silu": lambda x: logistic(x) * (1 + x * (1 - logistic(x))),
+    "gelu": lambda x: phi(x) + x * bell(x),
+    "tanh_gelu": lambda x: logistic(rise(x)) * (1 + x * (1 - logistic(rise(x))) * 2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)),
+    "mish": lambda x: mish_curve(x) + x * (1 - mish_curve(x) ** 2) * logistic(x),
+    "hardswish": lambda x: np.where(x <= -3, 0, np.where(x >= 3, 1, x / 3 + 0.5)),
+}
+
+
+def add_rows(values, index, out, n_threads):
+    """out[index[i]] += values[i], one row after the other."""
+    np.add.at(out, index, values)

@@ -3,6 +3,7 @@
 #define REAL_BITS 64
 #define PRECISION f64
 
+#include "activations.h"
 #include "conv_ways.h"
 #include "gemm.h"
 #include "max.h"
@@ -12,6 +13,7 @@
 #include "pool_grad.h"
 #include "recurrent_backward.h"
 #include "recurrent_step.h"
+#include "rows.h"
 #include "simple.h"
 #include "softmax.h"
 

@@ -104,6 +104,13 @@ typedef struct {
     void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);
 
+    /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish */
+    void (*activate)(int kind, ptrdiff_t size, const void *x, void *out, int n_threads);
+    void (*activate_grad)(int kind, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
+
+    /* out[index[i]] += values[i], rows of `columns` values, i < n */
+    void (*add_rows)(ptrdiff_t n, ptrdiff_t columns, const void *values, const int64_t *index, void *out, int n_threads);
+
     void (*log_softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
     void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
     void (*cross_entropy)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
