@@ -17,12 +17,15 @@
 #include "conv.h"
 
 #define WEIGHT_ITEMS 16            /* pieces that the work is cut into, at least */
+#define GRAD_BYTES (192 << 10)     /* of the transposed gradient: rows of the output that stay in the second cache */
+#define TURN_PIXELS 64
 #define SLICE_BYTES (4 << 20)      /* what the sums of all slices may take */
 
 typedef struct {
     isize low[3], padded[3], padded_channel; /* one channel with its padding */
     isize taps, rows, cols;                  /* kernel volume, channels * taps, filters rounded up to vectors */
     isize slices, blocks, block_channels;    /* of images; of channels */
+    isize band;                              /* rows of the output at a time */
     isize sum_size, thread_scratch;
 } NAME(weight_plan);
 
@@ -42,7 +45,9 @@ static NAME(weight_plan) NAME(plan_weight)(const conv_shape *s) {
     p.blocks = min_size(s->channels, ceil_div(WEIGHT_ITEMS, p.slices * s->groups));
     p.block_channels = ceil_div(s->channels, max_size(1, p.blocks));
     p.blocks = ceil_div(s->channels, max_size(1, p.block_channels));
-    p.thread_scratch = round_up(p.block_channels * p.padded_channel, LANES) + volume(s->out) * p.cols;
+    p.band = max_size(1, min_size(s->out[1], GRAD_BYTES / (isize)sizeof(REAL) / max_size(1, s->out[2] * p.cols)));
+    p.band = max_size(1, ceil_div(s->out[1], max_size(1, ceil_div(s->out[1], p.band))));
+    p.thread_scratch = round_up(p.block_channels * p.padded_channel, LANES) + p.band * s->out[2] * p.cols;
     return p;
 }
 
@@ -53,27 +58,43 @@ static isize NAME(patch_row)(const NAME(weight_plan) *p, const conv_shape *s, is
     return c * p->padded_channel + ((t0 * s->dilation[0]) * p->padded[1] + t1 * s->dilation[1]) * p->padded[2] + t2 * s->dilation[2];
 }
 
-/* sum[rows x cols] (+)= patches of one image * its transposed gradient. */
-static void NAME(add_image)(const NAME(weight_plan) *p, const conv_shape *s, const REAL *padded, const REAL *grad_t, isize rows, int add, REAL *sum) {
-    const isize pixels = s->out[1] * s->out[2];
+/* sum[rows x cols] (+)= patches of `band` rows of outputs * their transposed gradient; padded: where the first of them reads. */
+static void NAME(add_band)(const NAME(weight_plan) *p, const conv_shape *s, const REAL *padded, const REAL *grad_t, isize band, isize rows, int add,
+                           REAL *sum) {
     isize a_row[MR];
-    NAME(tile_job) job = {.kc = s->out[2], .n_blocks = s->out[1], .a_row = a_row, .a_step = s->stride[2], .a_block = s->stride[1] * p->padded[2], .ldc = p->cols};
+    NAME(tile_job) job = {.kc = s->out[2], .n_blocks = band, .a = padded, .a_row = a_row, .a_step = s->stride[2],
+                          .a_block = s->stride[1] * p->padded[2], .ldc = p->cols, .add = add};
     for (isize r = 0; r < rows; r += MR) {
         const isize count = min_size(MR, rows - r);
         for (isize i = 0; i < count; i++) a_row[i] = NAME(patch_row)(p, s, r + i);
         for (isize j = 0; j < p->cols; j += NR) {
             const isize width = min_size(NR, p->cols - j), vecs = width / LANES;
             job.ldb = width;
+            job.b = grad_t + j * band * s->out[2];
             job.b_block = s->out[2] * width;
             job.c = sum + r * p->cols + j;
-            for (isize d = 0; d < s->out[0]; d++) {
-                job.a = padded + d * s->stride[0] * p->padded[1] * p->padded[2];
-                job.b = grad_t + j * volume(s->out) + d * pixels * width;
-                job.add = add || d > 0;
-                NAME(tiles_rows)[vecs - 1][count - 1](&job);
-            }
+            NAME(tiles_rows)[vecs - 1][count - 1](&job);
         }
     }
+}
+
+/* The same for a whole image, band by band, so that the transposed gradient is read from the cache by all rows. */
+static void NAME(add_image)(const NAME(weight_plan) *p, const conv_shape *s, const REAL *padded, const REAL *grad, REAL *grad_t, isize rows, int add,
+                            REAL *sum) {
+    const isize out = volume(s->out);
+    for (isize d = 0; d < s->out[0]; d++)
+        for (isize h = 0; h < s->out[1]; h += p->band, add = 1) {
+            const isize band = min_size(p->band, s->out[1] - h), pixels = band * s->out[2];
+            const REAL *from = grad + (d * s->out[1] + h) * s->out[2];
+            for (isize j = 0; j < p->cols; j += NR) {
+                const isize width = min_size(NR, p->cols - j);
+                /* few pixels at a time: what is written of a line by some filters is still in the first cache for the others */
+                for (isize k = 0; k < pixels; k += TURN_PIXELS)
+                    NAME(pack)(grad_t + j * pixels + k * width, width, from + j * out + k, out, 1, min_size(width, s->filters - j),
+                               min_size(TURN_PIXELS, pixels - k));
+            }
+            NAME(add_band)(p, s, padded + (d * s->stride[0] * p->padded[1] + h * s->stride[1]) * p->padded[2], grad_t, band, rows, add, sum);
+        }
 }
 
 /* Values of scratch: the sums of all slices and groups, then per thread a padded image and a transposed gradient. */
@@ -92,12 +113,8 @@ static void NAME(weight_item)(const NAME(weight_plan) *p, const conv_shape *s, i
     REAL *sum = sums + (slice * s->groups + group) * p->sum_size + c0 * p->taps * p->cols;
     for (isize n = first; n < last; n++) {
         const REAL *grad_n = grad + (n * s->groups + group) * s->filters * out;
-        for (isize j = 0; j < p->cols; j += NR) {
-            const isize width = min_size(NR, p->cols - j);
-            NAME(pack)(grad_t + j * out, width, grad_n + j * out, out, 1, min_size(width, s->filters - j), out);
-        }
         NAME(pad_image)(p->low, s->in, p->padded, count, x + ((n * s->groups + group) * s->channels + c0) * in, padded);
-        NAME(add_image)(p, s, padded, grad_t, count * p->taps, n > first, sum);
+        NAME(add_image)(p, s, padded, grad_n, grad_t, count * p->taps, n > first, sum);
     }
     if (first == last) zero_run(sum, count * p->taps * p->cols);
 }
