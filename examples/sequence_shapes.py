@@ -111,7 +111,7 @@ def puzzles():
     reverser = Reverser(Encoder(size, 16, 32, padding_idx=PAD), LuongDecoder(size, 16, 48, 64), START, END)
     return [("one to one: odd number of ones?", parity, plain, 800), ("one to many: number to bits", binary, Writer(), 200),
             ("many to one: more ones?", majority, Reader(True), 200), ("aligned: odd so far?", running_parity, Reader(False), 300),
-            ("encoder-decoder: backwards", reversal, reverser, 400)]  # fmt: skip
+            ("encoder-decoder: backwards", reversal, reverser, 600)]  # fmt: skip
 
 
 def main(folder, quick=False):
@@ -120,7 +120,7 @@ def main(folder, quick=False):
     minidl.manual_seed(0)
     figure, shares = new_figure(15, 3.9), {}
     for axes, (name, make, model, number) in zip(figure.subplots(1, 5), puzzles(), strict=True):
-        optimizer = optim.Adam(model.parameters(), lr=1e-2)
+        optimizer = optim.Adam(model.parameters(), lr=4e-3 if make is reversal else 1e-2)
         loss = nn.CrossEntropyLoss(ignore_index=PAD if make is reversal else -100)
         trainer = Trainer(model, optimizer, loss, {"whole": whole}, [ProgressBar(name)], clip_norm=1.0)
         rows = trainer.fit(batches(make, 5 if quick else number), 1, batches(make, 1, 500, seed=1))
