@@ -111,7 +111,7 @@ def draw(x, w, out, times, path):
     upper[1].set_title(f"what {len(w)} filters find: edges of brightness above, of red against blue below", fontsize=11)
     columns = patches(x, k, k)
     lower[0].imshow(columns[:, :300], cmap="gray", aspect="auto", interpolation="nearest")
-    lower[0].set_title(f"the patch matrix, {columns.shape[0]} x {columns.shape[1]:,}: a column per window (the first 300)", fontsize=11)
+    lower[0].set_title(f"the patch matrix, {columns.shape[0]} x {columns.shape[1]:,} (the first 300 windows)", fontsize=11)
     for axes in (*upper, lower[0]):
         axes.set(xticks=[], yticks=[])
     names, milliseconds = [name for name, _ in RUNGS], [1e3 * t for t in times]
