@@ -1,12 +1,10 @@
 """The command line, in processes of its own where that matters."""
 
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -58,19 +56,6 @@ def test_the_demo_reads_digits(tmp_path):
     accuracy = float(done.stdout.split("test accuracy ")[1].split("%")[0])
     assert accuracy >= 98
     assert "images/s" in done.stderr
-
-
-def test_the_example_runs(tmp_path, monkeypatch):
-    pytest.importorskip("sklearn")
-    pytest.importorskip("matplotlib")
-    path = Path(__file__).parents[1] / "examples" / "lenet_digits.py"
-    spec = importlib.util.spec_from_file_location("lenet_digits", path)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
-    monkeypatch.setattr(example, "EPOCHS", 2)
-    example.main(tmp_path / "out")
-    assert len(list((tmp_path / "out").iterdir())) == 4
-    assert len(path.read_text().splitlines()) <= 150
 
 
 def test_ctrl_c_leaves_the_last_checkpoint_and_resume_goes_on(tmp_path):
