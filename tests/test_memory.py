@@ -76,7 +76,7 @@ def test_activations_go_back_after_the_backward_pass():
     model.zero_grad()
     before = in_use()
     loss = nn.functional.cross_entropy(model(x), y)
-    assert in_use() > before + 50_000
+    assert in_use() > before + 30_000  # what pooling gives, with a byte for the place of each maximum; the rest is free again
     loss.backward()
     del loss
     model.zero_grad()
