@@ -4,7 +4,7 @@
  *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters with many channels
  *     conv              conv_bands.h with strides and for images beyond the cache, else conv.h: the packed core
  *     conv_grad_x       the same, but conv_scatter.h for small images with few zeros around them
- *     conv_grad_weight  conv_few.h with few filters, else conv_weight.h
+ *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few filters, else conv_weight.h
  *
  * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */
 #ifndef MINIDL_CONV_WAYS_H
@@ -14,6 +14,7 @@
 #include "conv_bands.h"
 #include "conv_depthwise.h"
 #include "conv_few.h"
+#include "conv_pointwise.h"
 #include "conv_scatter.h"
 #include "conv_weight.h"
 #include "conv_winograd.h"
@@ -62,6 +63,7 @@ void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight
 isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
     const int tile = NAME(winograd_weight_tile)(s);
     if (is_depthwise(s)) return NAME(depthwise_weight_scratch)(s);
+    if (is_pointwise_shape(s)) return NAME(pointwise_scratch)(s, n_threads);
     const isize many = NAME(many_scratch)(s, n_threads);
     if (tile) return max_size(many, NAME(winograd_weight_scratch)(s, tile, n_threads));
     return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
@@ -75,6 +77,10 @@ void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x
     const int tile = NAME(winograd_weight_tile)(s);
     if (is_depthwise(s)) {
         NAME(depthwise_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+        return;
+    }
+    if (is_pointwise_shape(s)) {
+        NAME(pointwise_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
         return;
     }
     if (tile) {

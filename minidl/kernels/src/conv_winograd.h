@@ -95,7 +95,7 @@ static void NAME(transform_weights)(const NAME(winograd) *w, const REAL *weight,
     for (isize c = c0; c < c1;) {
         /* taps of consecutive channels of a filter follow each other in memory, those of a turned filter do not */
         const isize count = w->turned ? 1 : min_size(CHANNEL_BLOCK, c1 - c), at = f * w->weight_filter + c * w->weight_channel;
-        NAME(lanes_in)(scratch, weight + at, w->weight_filter, lanes, count * area, readable - at);
+        NAME(lanes_in)(scratch, LANES, weight + at, w->weight_filter, lanes, count * area, readable - at);
         for (isize i = 0; i < count; i++, c++, to += step) {
             const REAL *g = scratch + (i * area + first) * LANES;
             if (points == 4) NAME(filter_points)(4, 3, g, tap_step, to, w->u_point);

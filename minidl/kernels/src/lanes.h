@@ -52,9 +52,9 @@ INLINE void NAME(transpose_lanes)(vec v[N_LANES]) {
     }
 }
 
-/* to[j][lane] = from[lane * row + j], j < n, lane < rows; `readable` values may be read from `from` on. */
-static void NAME(lanes_in)(REAL *restrict to, const REAL *restrict from, isize row, isize rows, isize n, isize readable) {
-    for (isize j = 0; j < n; j += LANES, to += LANES * LANES) {
+/* to[j * step + lane] = from[lane * row + j], j < n, lane < rows; `readable` values may be read from `from` on. */
+static void NAME(lanes_in)(REAL *restrict to, isize step, const REAL *restrict from, isize row, isize rows, isize n, isize readable) {
+    for (isize j = 0; j < n; j += LANES, to += LANES * step) {
         const isize count = min_size(LANES, n - j);
         vec v[N_LANES];
         UNROLL(16)
@@ -66,7 +66,7 @@ static void NAME(lanes_in)(REAL *restrict to, const REAL *restrict from, isize r
         UNROLL(16)
         for (int i = 0; i < N_LANES; i++) {
             if (i >= count) break;
-            store(to + i * LANES, v[i]);
+            store(to + i * step, v[i]);
         }
     }
 }

@@ -116,7 +116,7 @@ static NAME(tile_window) NAME(fetch_window)(const NAME(tile_source) *from, isize
     const isize at = image * from->image + c * area + w.y0 * from->width + w.x0;
     const int joined = pitch == from->width; /* rows that follow each other in memory */
     for (isize i = 0; i < (joined ? 1 : w.y1 - w.y0); i++)
-        NAME(lanes_in)(pixels + i * pitch * LANES, from->data + at + i * from->width, area, lanes, joined ? (w.y1 - w.y0) * pitch : pitch,
+        NAME(lanes_in)(pixels + i * pitch * LANES, LANES, from->data + at + i * from->width, area, lanes, joined ? (w.y1 - w.y0) * pitch : pitch,
                        from->readable - at - i * from->width);
     return w;
 }
