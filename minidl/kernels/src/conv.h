@@ -140,22 +140,25 @@ static void NAME(plan_phase)(NAME(correlation) *p, const conv_shape *s, isize ph
     NAME(plan_panels)(p, s->images);
 }
 
-/* A panel of `rows` rows from row i: to[k * rows + r], k = (channel, tap). weight is [filters][channels][kernel]. */
-static void NAME(pack_weights)(const NAME(correlation) *p, const conv_shape *s, const REAL *weight, int transposed, isize i, REAL *to) {
+/* Channels c0 .. c1 of a panel of `rows` rows from row i: to[k * rows + r], k = (channel, tap). weight is [filters][channels][kernel]. */
+static void NAME(pack_weights)(const NAME(correlation) *p, const conv_shape *s, const REAL *weight, int transposed, isize i, isize c0, isize c1, REAL *to) {
     const isize rows = min_size(MR, p->m - i), kernel = volume(s->kernel);
     const isize row = transposed ? kernel : s->channels * kernel, channel = transposed ? s->channels * kernel : kernel;
     if (!transposed) {
-        NAME(pack)(to, rows, weight + i * row, row, 1, rows, p->k);
+        NAME(pack)(to + c0 * kernel * rows, rows, weight + i * row + c0 * kernel, row, 1, rows, (c1 - c0) * kernel);
         return;
     }
-    for (isize c = 0; c < p->channels; c++)
+    to += c0 * p->n_taps * rows;
+    for (isize c = c0; c < c1; c++)
         for (isize t0 = 0; t0 < p->taps[0]; t0++)
             for (isize t1 = 0; t1 < p->taps[1]; t1++)
                 for (isize t2 = 0; t2 < p->taps[2]; t2++, to += rows) {
                     const isize k0 = p->kernel_first[0] + t0 * p->kernel_step[0], k1 = p->kernel_first[1] + t1 * p->kernel_step[1];
                     const isize k2 = p->kernel_first[2] + t2 * p->kernel_step[2];
                     const REAL *from = weight + c * channel + i * row + (k0 * s->kernel[1] + k1) * s->kernel[2] + k2;
-                    for (isize r = 0; r < rows; r++) to[r] = from[r * row];
+                    if (row == 1) copy_run(to, from, rows);
+                    else
+                        for (isize r = 0; r < rows; r++) to[r] = from[r * row];
                 }
 }
 
@@ -292,7 +295,8 @@ INLINE void NAME(store_row)(const NAME(correlation) *p, const REAL *row, const p
         for (isize j = 0; j < length; j += LANES) {
             vec v = load(from + j) + bias;
             if (relu) v = choose((ivec)(v < zero), zero, v);
-            if (p->dst_step[2] != 1)
+            if (p->dst_step[2] == 2) store_step_2(to + 2 * j, v, min_size(LANES, length - j));
+            else if (p->dst_step[2] != 1)
                 for (isize lane = 0; lane < min_size(LANES, length - j); lane++) to[(j + lane) * p->dst_step[2]] = v[lane];
             else if (length - j >= LANES) store(to + j, v);
             else store_part(to + j, v, length - j);
@@ -390,9 +394,11 @@ static void NAME(conv_item)(const NAME(conv_job) *job, isize item, REAL *scratch
     }
 }
 
+#define PACK_CHANNELS 16 /* turned weights are packed so many channels at a time, through all panels: a few streams that read on */
+
 static void NAME(run_conv)(NAME(conv_job) *job, REAL *scratch, int n_threads) {
     const conv_shape *s = job->shape;
-    const isize a_panels = ceil_div(job->phases[0].m, MR);
+    const isize parts = job->transposed ? ceil_div(job->phases[0].channels, PACK_CHANNELS) : ceil_div(job->phases[0].m, MR);
     isize items = 0;
     job->packed = scratch;
     scratch += round_up(s->groups * job->a_size, LANES);
@@ -409,11 +415,14 @@ static void NAME(run_conv)(NAME(conv_job) *job, REAL *scratch, int n_threads) {
         const unsigned int mode = denormals_off();
         REAL *mine = scratch + thread_index() * job->thread_scratch;
 #pragma omp for schedule(static)
-        for (isize i = 0; i < s->groups * job->n_phases * a_panels; i++) {
-            const isize group = i / (job->n_phases * a_panels), panel = i % a_panels;
-            const NAME(correlation) *p = job->phases + i / a_panels % job->n_phases;
-            NAME(pack_weights)(p, s, job->weight + group * job->a_size, job->transposed, panel * MR,
-                               job->packed + group * job->a_size + p->a_offset + panel * MR * p->k);
+        for (isize i = 0; i < s->groups * job->n_phases * parts; i++) {
+            const NAME(correlation) *p = job->phases + i / parts % job->n_phases;
+            const isize group = i / (job->n_phases * parts), part = i % parts;
+            const isize c0 = job->transposed ? part * PACK_CHANNELS : 0, c1 = job->transposed ? min_size(p->channels, c0 + PACK_CHANNELS) : p->channels;
+            const isize m0 = job->transposed ? 0 : part * MR, m1 = job->transposed ? p->m : m0 + 1;
+            for (isize m = m0; m < m1; m += MR)
+                NAME(pack_weights)(p, s, job->weight + group * job->a_size, job->transposed, m, c0, c1,
+                                   job->packed + group * job->a_size + p->a_offset + m * p->k);
         }
 #pragma omp for schedule(dynamic)
         for (isize item = 0; item < items; item++) NAME(conv_item)(job, item, mine);

@@ -204,6 +204,28 @@ INLINE vec load_step(const REAL *p, isize step, isize n) {
     return load(lane);
 }
 
+/* p[2 i] = v[i], i < n <= LANES; what lies between is not touched. */
+#if defined(__AVX512F__) && REAL_BITS == 32
+INLINE void store_step_2(REAL *p, vec v, isize n) {
+    const vec low = SHUFFLE(VB, v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    const vec high = SHUFFLE(VB, v, v, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15);
+    const uint32_t mask = 0x55555555u & (uint32_t)((1ull << (2 * n)) - 1);
+    _mm512_mask_storeu_ps(p, (__mmask16)mask, (__m512)low);
+    _mm512_mask_storeu_ps(p + 16, (__mmask16)(mask >> 16), (__m512)high);
+}
+#elif defined(__AVX512F__)
+INLINE void store_step_2(REAL *p, vec v, isize n) {
+    const vec low = SHUFFLE(VB, v, v, 0, 0, 1, 1, 2, 2, 3, 3), high = SHUFFLE(VB, v, v, 4, 4, 5, 5, 6, 6, 7, 7);
+    const uint32_t mask = 0x5555u & ((1u << (2 * n)) - 1);
+    _mm512_mask_storeu_pd(p, (__mmask8)mask, (__m512d)low);
+    _mm512_mask_storeu_pd(p + 8, (__mmask8)(mask >> 8), (__m512d)high);
+}
+#else
+INLINE void store_step_2(REAL *p, vec v, isize n) {
+    for (isize i = 0; i < n; i++) p[2 * i] = v[i];
+}
+#endif
+
 /* A run of every step-th value. */
 INLINE void copy_strided(REAL *restrict to, const REAL *restrict from, isize n, isize step) {
     if (step == 1) copy_run(to, from, n);
