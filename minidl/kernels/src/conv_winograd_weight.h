@@ -27,6 +27,7 @@ typedef struct {
     isize rows, row_blocks;           /* filters of an item */
     isize x_point, y_point, m_point;  /* from matrix to matrix */
     isize m_step, m_size, pixels;
+    isize group; /* the one under way */
     const REAL *grad, *x;
     REAL *grad_weight, *x_points, *y_points, *m; /* X, Y and M of one group */
 } NAME(winograd_weight);
@@ -63,7 +64,8 @@ static void NAME(prepare_x)(const NAME(winograd_weight) *w, isize chunk, isize f
     const conv_shape *s = w->shape;
     const isize panel = ((chunk + 1) * w->panels - 1) / w->x_chunks, start = NAME(channels_first)(w, panel);
     const isize step = (NAME(channels_first)(w, panel + 1) - start) * LANES, image = s->groups * s->channels * s->in[1] * s->in[2];
-    const NAME(tile_source) from = {w->x, s->in[1], s->in[2], s->channels, image, s->images * image};
+    const NAME(tile_source) from = {w->x, s->in[1], s->in[2], s->channels, image,
+                                    s->images * image - w->group * s->channels * s->in[1] * s->in[2]};
     const NAME(domain) to = {w->x_points + start * LANES * (end - first) + (chunk - start) * LANES, step, w->x_point};
     NAME(transform_data)(&w->tiling, &from, s->pad + 1, chunk * LANES, first, end, to, scratch);
 }
@@ -93,7 +95,8 @@ static void NAME(prepare_y)(const NAME(winograd_weight) *w, isize chunk, isize f
     const conv_shape *s = w->shape;
     const NAME(tiling) *t = &w->tiling;
     const isize image = s->groups * s->filters * s->out[1] * s->out[2];
-    const NAME(tile_source) from = {w->grad, s->out[1], s->out[2], s->filters, image, s->images * image};
+    const NAME(tile_source) from = {w->grad, s->out[1], s->out[2], s->filters, image,
+                                    s->images * image - w->group * s->filters * s->out[1] * s->out[2]};
     NAME(domain) to = {w->y_points + chunk * LANES * (end - first), LANES, w->y_point};
     void (*const row)(const NAME(tile_window) *, isize, isize, isize, NAME(domain))
         = t->points == 4 ? NAME(gradient_row_4_2) : t->tile == 4 ? NAME(gradient_row_6_4) : NAME(gradient_row_6_2);
@@ -207,6 +210,7 @@ static int NAME(winograd_grad_weight)(const conv_shape *s, int tile, const REAL 
         REAL *mine = scratch + NAME(winograd_weight_shared)(&plan) + thread_index() * NAME(winograd_weight_thread)(&plan);
         for (isize group = 0; group < s->groups; group++) {
             NAME(winograd_weight) w = plan;
+            w.group = group;
             w.x_points = scratch;
             w.y_points = w.x_points + matrices * w.x_point;
             w.m = w.y_points + matrices * w.y_point;
