@@ -113,7 +113,8 @@ cdef extern from "kernels.h" nogil:
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, void *grad_x, int n_threads) noexcept nogil
         void (*activate)(int kind, Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*activate_grad)(int kind, Py_ssize_t size, const void *grad, const void *x, void *grad_x, int n_threads) noexcept nogil
-        void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, void *out, int n_threads) noexcept nogil
+        void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, void *out,
+                         int n_threads) noexcept nogil
         void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
         void (*softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
         void (*cross_entropy)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,

@@ -45,7 +45,7 @@ def max_pool(
     bint relu,
     int n_threads,
 ):
-    """Maximum of each window, at most 255 taps; the first of equals, the last NaN if there is one; then ReLU if asked: no tap (255) where it is 0."""
+    """Maximum of each window, at most 255 taps; the first of equals, the last NaN if there is one. After ReLU, zeros have no tap (255)."""
     cdef const kernel_table *table = table_of(x)
     cdef pool_shape shape
     some_threads(n_threads)
