@@ -58,17 +58,25 @@ def test_the_demo_reads_digits(tmp_path):
     assert "images/s" in done.stderr
 
 
+def heed_ctrl_c():
+    """Undo what a shell does to its background jobs, from which the tests may have been started."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_the_last_checkpoint_and_resume_goes_on(tmp_path):
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")
     command = [sys.executable, "-m", "minidl", "demo", "lenet", "--out", "out", "--epochs", "5000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
     for _ in range(600):
         if (tmp_path / "out" / "checkpoint.safetensors").exists():
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
+    try:
+        _, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in messages
     epoch = int(messages.split("is complete to epoch ")[1].split(";")[0])
