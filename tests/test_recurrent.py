@@ -223,12 +223,14 @@ def test_cells_equal_their_equations(cell, rng):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_empty_batches_work(kind):
-    layer = layer_of(kind, {"bidirectional": True})
-    x = minidl.zeros(4, 0, D, dtype=minidl.float64, requires_grad=True)
+def test_empty_batches_work(kind, batch_first):
+    layer = layer_of(kind, {"bidirectional": True, "batch_first": batch_first})
+    shape = (0, 4) if batch_first else (4, 0)
+    x = minidl.zeros(*shape, D, dtype=minidl.float64, requires_grad=True)
     out, last = layer(x)
-    assert out.shape == (4, 0, 2 * U)
+    assert out.shape == (*shape, 2 * U)
     assert listed(last)[0].shape == (2, 0, U)
     out.sum().backward()
     assert not layer.weight_hh_l0.grad.numpy().any()

@@ -72,7 +72,7 @@ def dense_steps(steps, batch, batch_first):
     """The `Steps` of a batch in which all sequences have the same length."""
     sizes = np.full(steps, batch, np.int64)
     if batch_first:
-        return Steps(sizes, np.arange(steps, dtype=np.int64), steps, "batch")
+        return Steps(sizes, np.arange(steps, dtype=np.int64) * (batch > 0), steps if batch else 1, "batch")  # no rows: every step at row 0
     return Steps(sizes, np.arange(steps, dtype=np.int64) * batch, 1, "time")
 
 
