@@ -29,6 +29,19 @@ def test_layers_refuse_bad_options(make, message):
         make()
 
 
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d", "lp_pool2d"])
+def test_sizes_may_be_numbers_of_numpy(name, rng):
+    x = minidl.tensor(rng.standard_normal((2, 3, 7, 8)))
+    pool = getattr(F, name) if name != "lp_pool2d" else lambda x, kernel_size, stride: F.lp_pool2d(x, 2, kernel_size, stride)
+    assert minidl.equal(pool(x, np.int64(3), np.int64(2)), pool(x, 3, 2))
+    assert minidl.equal(pool(x, (np.int32(3), np.int64(2)), ()), pool(x, (3, 2), None))
+
+
+def test_unpooling_may_step_by_a_number_of_numpy():
+    x, places = minidl.tensor([[[5.0, 3.0]]]), minidl.tensor([[[1, 3]]])
+    assert F.max_unpool1d(x, places, 2, np.int64(2)).tolist() == [[[0.0, 5.0, 0.0, 3.0]]]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_unpooling_undoes_pooling(n, rng):
     """Of planes that are zero except for one positive number a window, nothing is lost, ragged ends included."""

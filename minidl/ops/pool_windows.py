@@ -72,7 +72,7 @@ def checked_floats(op, n, input):
 def geometry(op, n, x_shape, kernel_size, stride, padding, dilation, ceil_mode):
     """Sizes of the result and options as tuples: (sizes, kernel, stride, padding, dilation)."""
     kernel = numbers_for(op, "kernel_size", kernel_size, n, least=1)
-    stride = kernel if stride is None or stride == () else numbers_for(op, "stride", stride, n, least=1)
+    stride = kernel if stride is None or (isinstance(stride, tuple) and not stride) else numbers_for(op, "stride", stride, n, least=1)
     padding, dilation = numbers_for(op, "padding", padding, n, least=0), numbers_for(op, "dilation", dilation, n, least=1)
     return pool_sizes(op, x_shape[-n:], kernel, stride, padding, dilation, ceil_mode), kernel, stride, padding, dilation
 

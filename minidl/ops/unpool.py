@@ -12,7 +12,7 @@ __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 def unpool_sizes(op, n, image, kernel_size, stride, padding, output_size):
     """(O - 1) stride - 2 padding + kernel per axis, or an output_size less than a stride away from it."""
     kernel = numbers_for(op, "kernel_size", kernel_size, n, least=1)
-    stride = kernel if stride is None or stride == () else numbers_for(op, "stride", stride, n, least=1)
+    stride = kernel if stride is None or (isinstance(stride, tuple) and not stride) else numbers_for(op, "stride", stride, n, least=1)
     padding = numbers_for(op, "padding", padding, n, least=0)
     sizes = tuple((o - 1) * s - 2 * p + k for o, k, s, p in zip(image, kernel, stride, padding, strict=True))
     if output_size is not None:
