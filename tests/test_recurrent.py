@@ -196,6 +196,13 @@ def test_whole_sequences_have_one_derivative_and_say_so(rng):
         out.sum().backward(create_graph=True)
 
 
+def test_sizes_may_be_numbers_of_numpy():
+    layer = nn.GRU(np.int64(D), np.int64(U), np.int32(2), dropout=np.float32(0.5), bidirectional=True)
+    assert layer(minidl.zeros(4, 2, D))[0].shape == (4, 2, 2 * U)
+    assert repr(layer) == "GRU(3, 5, num_layers=2, dropout=0.5, bidirectional=True)"
+    assert nn.LSTMCell(np.int64(D), np.int64(U))(minidl.zeros(2, D))[0].shape == (2, U)
+
+
 @pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "lstm", "gru"])
 def test_cells_can_be_differentiated_twice(cell, rng, seed):
     count = {"lstm": 4, "gru": 3}.get(cell, 1) * U
@@ -272,7 +279,25 @@ def test_packing_can_be_differentiated_twice(rng, seed):
 
 
 ones = minidl.ones
+
+
+def by_hand(*args):
+    """Run an LSTM over three rows that someone packed without our help."""
+    return nn.LSTM(3, 5)(sequences.PackedSequence(*(minidl.tensor(each) if isinstance(each, list) else each for each in args)))
+
+
 BAD = [
+    (lambda: by_hand(ones(3, 3)), "LSTM: batch_sizes of a PackedSequence must be a tensor"),
+    (lambda: by_hand(None, [3]), "LSTM: data of a PackedSequence must be a tensor"),
+    (lambda: by_hand(ones(3, 3), [[3]]), "LSTM: batch_sizes must be int64"),
+    (lambda: by_hand(ones(3, 3), [1, 2]), "LSTM: batch_sizes must be int64, at least 1, never rise"),
+    (lambda: by_hand(ones(3, 3), [3], [0, 1]), "LSTM: sorted_indices must hold each number below the batch once"),
+    (lambda: by_hand(ones(3, 3), [3], [0, 1, 9]), "LSTM: sorted_indices must hold each number below the batch once"),
+    (lambda: by_hand(ones(3, 3), [3], (0, 1, 2)), "invert_permutation: a tensor of one dimension is needed"),
+    (lambda: sequences.pad_packed_sequence(sequences.PackedSequence(ones(3, 3), minidl.tensor([2]))), "pad_packed_sequence: batch_sizes"),
+    (lambda: sequences.pad_packed_sequence(sequences.pack_sequence([ones(3)]), total_length=4.5), "total_length must be an integer"),
+    (lambda: sequences.pack_padded_sequence(ones(5, 3, 4), [5, [3], 1]), "lengths must be one number per sequence"),
+    (lambda: sequences.pad_sequence(None), "a list of at least one tensor is needed"),
     (lambda: nn.LSTM(0, 5), "input_size must be at least 1"),
     (lambda: nn.LSTM(3, 5.0), "hidden_size must be an integer"),
     (lambda: nn.LSTM(3, 5, proj_size=5), "proj_size must be 0"),

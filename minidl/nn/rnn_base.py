@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..creation import empty, ones
-from ..errors import ArgumentError, DTypeError, ShapeError, word
+from ..errors import DTypeError, ShapeError, word
 from ..ops import cat, dropout
 from ..ops.recurrent import N_GATES, Recurrent, dense_steps, packed_steps
 from . import init
@@ -16,7 +16,7 @@ from .module import Module
 from .parameter import Parameter
 from .rnn_checks import check_options, checked_states, expect_one_dtype, is_tensor
 from .rnn_trace import RecurrentTrace
-from .utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from .utils.rnn import PackedSequence, checked_packed, pack_padded_sequence, pad_packed_sequence
 
 __all__ = ["RNNBase"]
 
@@ -156,13 +156,9 @@ class RNNBase(Module):
         return pad_packed_sequence(out, self.batch_first, total_length=steps)[0], states
 
     def _packed(self, op, input, hx, trace):
-        sizes = input.batch_sizes._array
+        sizes = checked_packed(op, input)
         if input.data.ndim != 2 or input.data.shape[1] != self.input_size:
             raise ShapeError(word(op, f"packed input must be (rows, {self.input_size})", data=tuple(input.data.shape)))
-        falling = sizes.dtype == np.int64 and sizes.size and sizes[-1] > 0 and not (np.diff(sizes) > 0).any()
-        if not falling or sizes.sum() != input.data.shape[0]:
-            rule = "batch_sizes must be int64, at least 1, never rise, and sum to the packed rows"
-            raise ArgumentError(word(op, rule, batch_sizes=tuple(sizes.tolist()), rows=input.data.shape[0]))
         states = checked_states(op, self, hx, int(sizes[0]), False)
         if states is not None and input.sorted_indices is not None:
             states = [each.index_select(1, input.sorted_indices) for each in states]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 from ..errors import ArgumentError, DTypeError, ShapeError, word
@@ -19,7 +20,7 @@ def is_tensor(value: Any) -> bool:
 def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: int) -> None:
     """Raise unless sizes are integers of at least 1, flags bools, shares of dropout from 0 to 1, and the projection fits."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int):
+        if isinstance(size, bool) or not isinstance(size, Integral):
             raise DTypeError(word(op, f"{name} must be an integer", **{name: repr(size)}))
         if size < 1:
             raise ArgumentError(word(op, f"{name} must be at least 1", **{name: size}))
@@ -27,10 +28,10 @@ def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: in
         if not isinstance(flag, bool):
             raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
     for name, share in shares.items():
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) <= 1:
             raise ArgumentError(word(op, f"{name} must be a number from 0 to 1", **{name: repr(share)}))
     hidden = sizes["hidden_size"]
-    if isinstance(proj_size, bool) or not isinstance(proj_size, int) or not 0 <= proj_size < hidden:
+    if isinstance(proj_size, bool) or not isinstance(proj_size, Integral) or not 0 <= proj_size < hidden:
         rule = "proj_size must be 0 (none) or smaller than hidden_size"
         raise ArgumentError(word(op, rule, proj_size=repr(proj_size), hidden_size=hidden))
 

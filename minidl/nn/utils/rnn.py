@@ -9,6 +9,7 @@ Recurrent layers take a `PackedSequence` in place of a tensor and spend no step 
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,14 +89,17 @@ def invert_permutation(permutation):
     """
     if permutation is None:
         return None
-    inverse = np.empty_like(permutation._array)
-    inverse[permutation._array] = np.arange(inverse.size)
-    return wrap(inverse)
+    if not isinstance(permutation, Tensor) or permutation.ndim != 1:
+        raise DTypeError(word("invert_permutation", "a tensor of one dimension is needed", permutation=permutation))
+    return wrap(np.argsort(permutation._array, kind="stable"))
 
 
 def checked_lengths(op: str, lengths: Any, batch: int, steps: int) -> np.ndarray:
     """`lengths` as an int64 array, each from 1 to `steps`, one per sequence of the batch; or the worded error."""
-    array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
+    try:
+        array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
+    except ValueError:  # lists of different lengths
+        raise ShapeError(word(op, "lengths must be one number per sequence of the batch", lengths=lengths, batch=batch)) from None
     if array.ndim != 1 or array.shape[0] != batch:
         raise ShapeError(word(op, "lengths must be one number per sequence of the batch", lengths=array.shape, batch=batch))
     if array.dtype.kind not in "iu" and array.size:
@@ -106,6 +110,23 @@ def checked_lengths(op: str, lengths: Any, batch: int, steps: int) -> np.ndarray
     if array.size and array.max() > steps:
         raise ArgumentError(word(op, "no length may exceed the steps of the input", length=int(array.max()), steps=steps))
     return array
+
+
+def checked_packed(op: str, packed: PackedSequence) -> np.ndarray:
+    """The batch sizes of a packed sequence, which anyone may have put together, as an int64 array; or the worded error."""
+    for name in ("data", "batch_sizes"):
+        if not isinstance(getattr(packed, name), Tensor):
+            raise DTypeError(word(op, f"{name} of a PackedSequence must be a tensor", **{name: type(getattr(packed, name)).__name__}))
+    sizes, rows = packed.batch_sizes._array, packed.data.shape[0] if packed.data.ndim else 0
+    falling = sizes.dtype == np.int64 and sizes.ndim == 1 and sizes.size and sizes[-1] > 0 and not (np.diff(sizes) > 0).any()
+    if not falling or sizes.sum() != rows:
+        rule = "batch_sizes must be int64, at least 1, never rise, and sum to the packed rows"
+        raise ArgumentError(word(op, rule, batch_sizes=sizes.tolist(), rows=rows))
+    for name in ("sorted_indices", "unsorted_indices"):
+        order = getattr(packed, name)
+        if order is not None and not (isinstance(order, Tensor) and np.array_equal(np.sort(order._array, axis=None), np.arange(sizes[0]))):
+            raise ArgumentError(word(op, f"{name} must hold each number below the batch once", batch=int(sizes[0]), **{name: order}))
+    return sizes
 
 
 def sequence_batch(op: str, input: Any, batch_first: bool) -> tuple[int, int]:
@@ -169,9 +190,11 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
     op = "pad_packed_sequence"
     if not isinstance(sequence, PackedSequence):
         raise DTypeError(word(op, "a PackedSequence is needed", sequence=type(sequence).__name__))
-    sizes = sequence.batch_sizes._array
+    sizes = checked_packed(op, sequence)
     batch, steps = int(sizes[0]), len(sizes)
     if total_length is not None:
+        if not isinstance(total_length, Integral):
+            raise DTypeError(word(op, "total_length must be an integer", total_length=total_length))
         if total_length < steps:
             raise ArgumentError(word(op, "total_length must be at least the longest length", total_length=total_length, longest=steps))
         steps = total_length
@@ -187,7 +210,7 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
 
 def checked_sequences(op: str, sequences: Any) -> list:
     """A list of at least one tensor, whose shapes differ in the first dimension alone; or the worded error."""
-    found = list(sequences)
+    found = list(sequences) if hasattr(sequences, "__iter__") else []
     if not found or not all(isinstance(each, Tensor) for each in found):
         raise DTypeError(word(op, "a list of at least one tensor is needed", types=tuple(type(each).__name__ for each in found)))
     if any(each.ndim < 1 or each.shape[1:] != found[0].shape[1:] for each in found):
