@@ -59,6 +59,7 @@ def dropout_row(name, shapes, oracle, spatial, bad=()):
     bad = [
         (lambda: op(ones(2, 3, 4, 4), 1.5), RangeError, f"{name}: p must lie between 0 and 1, got p 1.5"),
         (lambda: op(ones(2, 3, 4, 4), float("nan")), RangeError, f"{name}: p must lie between 0 and 1, got p nan"),
+        (lambda: op(ones(2, 3, 4, 4), None), DTypeError, f"{name}: p must be a number, got p None"),
         (lambda: op([1.0]), DTypeError, f"{name}: tensors are needed for input.*got input list"),
         (lambda: op(ones(2, 3, 4, 4).long()), DTypeError, f"{name}: input must be of a floating-point dtype, got input minidl.int64"),
         *bad,

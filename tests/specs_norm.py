@@ -69,6 +69,8 @@ def bad_batch_norm(name, op):
         (lambda: op(ones(1, 3, 1), None, None, training=True), ShapeError, f"{name}: training needs more than one value per channel, got input"),
         (lambda: op(x, None, None), ArgumentError, f"{name}: without training, running_mean and running_var are needed"),
         (lambda: op(x, None, None, training=True, eps=-1.0), ArgumentError, f"{name}: eps must not be negative, got eps -1.0"),
+        (lambda: op(x, None, None, training=True, eps=None), DTypeError, f"{name}: eps must be a number, got eps None"),
+        (lambda: op(x, None, None, training=True, momentum="a"), DTypeError, f"{name}: momentum must be a number, got momentum a"),
         (lambda: op(x.long(), None, None, training=True), DTypeError, f"{name}: input must be of one dtype, float32 or float64"),
         (lambda: op(x, None, None, ones(3).double(), training=True), DTypeError, f"{name}: input and weight must be of one dtype"),
         (lambda: op(x, [1, 2, 3], None, training=True), DTypeError, f"{name}: tensors are needed for input and running_mean"),
@@ -169,6 +171,7 @@ BAD_LAYER = [
     (lambda: F.layer_norm(x34, ()), DTypeError, "layer_norm: normalized_shape must be an integer or some integers"),
     (lambda: F.layer_norm(x34, 4.0), DTypeError, "layer_norm: normalized_shape must be an integer or some integers"),
     (lambda: F.layer_norm(x34, (4,), eps=-1.0), ArgumentError, "layer_norm: eps must not be negative, got eps -1.0"),
+    (lambda: F.layer_norm(x34, (4,), eps=[1.0]), DTypeError, "layer_norm: eps must be a number, got eps"),
     (lambda: F.layer_norm(x34.long(), (4,)), DTypeError, "layer_norm: input must be of one dtype, float32 or float64"),
     (lambda: F.layer_norm(x34, (4,), ones(4), ones(4).double()), DTypeError, "layer_norm: input and weight and bias must be of one dtype"),
     (lambda: F.layer_norm(np.ones((3, 4)), (4,)), DTypeError, "layer_norm: tensors are needed for input"),
@@ -185,11 +188,13 @@ BAD_INSTANCE = [
     (lambda: F.instance_norm(ones(2, 3, 1)), ShapeError, "instance_norm: more than one value per channel of an image is needed"),
     (lambda: F.instance_norm(x234, ones(2), ones(3)), ShapeError, "instance_norm: running_mean must have one value per channel of input"),
     (lambda: F.instance_norm(x234, ones(3).double(), ones(3)), DTypeError, "instance_norm: input and running_mean must be of one dtype"),
+    (lambda: F.instance_norm(x234, momentum=None), DTypeError, "instance_norm: momentum must be a number, got momentum None"),
     (lambda: F.instance_norm(x234, use_input_stats=False), ArgumentError, "batch_norm: without training, running_mean and running_var are needed"),
 ]
 BAD_RESPONSE = [
     (lambda: F.local_response_norm(x34, 2), ShapeError, r"local_response_norm: input must have at least 3 dimensions, \(N, C, ...\)"),
     (lambda: F.local_response_norm(x234, 0), ArgumentError, "local_response_norm: size must be an integer >= 1, got size 0"),
+    (lambda: F.local_response_norm(x234, 2, alpha=None), DTypeError, "local_response_norm: alpha must be a number, got alpha None"),
     (lambda: F.local_response_norm(x234.long(), 2), DTypeError, "local_response_norm: input must be a tensor of float32 or float64"),
 ]
 

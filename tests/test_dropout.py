@@ -6,7 +6,7 @@ import pytest
 import minidl
 import minidl.nn.functional as F
 from minidl import nn
-from minidl.errors import ArgumentError, GradError, RangeError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, GradError, RangeError, ShapeError
 
 LAYERS = {
     nn.Dropout: (40, 50),
@@ -29,6 +29,8 @@ def test_layers_follow_the_mode(layer, shape):
     assert minidl.equal(layer(1.0)(x), minidl.zeros(*shape))
     with pytest.raises(RangeError, match=f"{layer.__name__}: p must lie between 0 and 1, got p -0.1"):
         layer(-0.1)
+    with pytest.raises(DTypeError, match=f"{layer.__name__}: p must be a number, got p None"):
+        layer(None)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

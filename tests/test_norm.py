@@ -5,7 +5,7 @@ import pytest
 
 import minidl
 from minidl import nn
-from minidl.errors import ArgumentError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, ShapeError
 
 F = nn.functional
 
@@ -225,6 +225,13 @@ def test_local_response_norm_takes_any_exponent(rng):
     np.testing.assert_allclose(F.local_response_norm(x, 3, 0.5, 0.75).numpy(), near.numpy(), rtol=1e-8)
 
 
+def test_options_may_be_numbers_of_numpy():
+    layer = nn.BatchNorm1d(2, eps=np.float32(0.5), momentum=np.float64(0.25))
+    out = layer(minidl.tensor([[1.0, 2.0], [3.0, 6.0]])).detach().numpy()
+    np.testing.assert_allclose(out[0], [-(1.5**-0.5), -2 * 4.5**-0.5], rtol=1e-6)
+    assert layer.running_mean.tolist() == [0.5, 1.0]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -237,6 +244,7 @@ def test_local_response_norm_takes_any_exponent(rng):
         (lambda: nn.BatchNorm2d(-1), ArgumentError, "BatchNorm2d: num_features must be an integer >= 0, got num_features -1"),
         (lambda: nn.BatchNorm1d(2.5), ArgumentError, "BatchNorm1d: num_features must be an integer >= 0"),
         (lambda: nn.BatchNorm1d(2, eps=-1), ArgumentError, "BatchNorm1d: eps must be a number >= 0, got eps -1"),
+        (lambda: F.normalize([3.0, 4.0]), DTypeError, "normalize: tensors are needed for input"),
         (lambda: nn.BatchNorm1d(2, momentum="a"), ArgumentError, "BatchNorm1d: momentum must be a number or None"),
         (lambda: nn.BatchNorm2d(3)(minidl.ones(3, 3)), ShapeError, r"BatchNorm2d: input must be \(N, C, H, W\), got input \(3, 3\)"),
         (lambda: nn.BatchNorm1d(3)(minidl.ones(3)), ShapeError, r"BatchNorm1d: input must be \(N, C\) or \(N, C, L\)"),

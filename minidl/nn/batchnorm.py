@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def check_options(layer: str, eps: Any, **counts: Any) -> None:
     for name, value in counts.items():
         if not hasattr(value, "__index__") or isinstance(value, bool) or value < 0:
             raise ArgumentError(word(layer, f"{name} must be an integer >= 0", **{name: value}))
-    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or not eps >= 0:
+    if isinstance(eps, bool) or not isinstance(eps, Real) or not float(eps) >= 0:
         raise ArgumentError(word(layer, "eps must be a number >= 0", eps=eps))
 
 
@@ -48,7 +49,7 @@ class _NormBase(Module):
         super().__init__()
         layer = type(self).__name__
         check_options(layer, eps, num_features=num_features)
-        if momentum is not None and (isinstance(momentum, bool) or not isinstance(momentum, (int, float))):
+        if momentum is not None and (isinstance(momentum, bool) or not isinstance(momentum, Real)):
             raise ArgumentError(word(layer, "momentum must be a number or None", momentum=momentum))
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats

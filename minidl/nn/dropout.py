@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import RangeError, expect
+from numbers import Real
+
+from ..errors import DTypeError, RangeError, expect
 from ..ops import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from .module import Module
 
@@ -14,6 +16,7 @@ class _Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
+        expect(isinstance(p, Real), DTypeError, type(self).__name__, "p must be a number", p=p)
         expect(0 <= p <= 1, RangeError, type(self).__name__, "p must lie between 0 and 1", p=p)
         self.p = p
         self.inplace = inplace

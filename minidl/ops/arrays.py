@@ -1,5 +1,7 @@
 """What the ops over compiled kernels share: new arrays from the pool, operands as kernels take them, checks of dtypes."""
 
+from numbers import Real
+
 import numpy as np
 
 from ..config import get_num_threads
@@ -7,7 +9,7 @@ from ..errors import dtype_error
 from ..kernels import empty
 from ..tensor import Tensor
 
-__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "has_kernel", "hashable", "n_threads", "not_tensors"]
+__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "expect_numbers", "has_kernel", "hashable", "n_threads", "not_tensors"]
 
 n_threads = get_num_threads
 ascontiguous = np.ascontiguousarray
@@ -26,6 +28,13 @@ def has_kernel(array):
 def hashable(option):
     """An option as a key of the remembered plans: lists become tuples."""
     return tuple(option) if isinstance(option, list) else option
+
+
+def expect_numbers(op, **options):
+    """Raise DTypeError unless all the options are real numbers; a caller on a hot path asks only when their type is not float."""
+    for name, value in options.items():
+        if not isinstance(value, Real):
+            raise dtype_error(op, f"{name} must be a number", **{name: value})
 
 
 def not_tensors(op, bias=None, **tensors):

@@ -9,7 +9,7 @@ from .. import kernels, versions
 from ..errors import ArgumentError, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
+from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors
 from .norm_gradients import channel_layout, second_order
 from .relu import ReLUGrad
 
@@ -113,6 +113,8 @@ def normalise_channels(op, input, running_mean, running_var, weight, bias, train
         sizes.append(None if array is None else array.shape)
     if not fits:
         expect_floats(op, input=input, **dict(zip(PARAMETERS, given, strict=True)))
+    if type(eps) is not float or type(momentum) is not float:
+        expect_numbers(op, momentum=momentum if training else 0, eps=eps)
     check_batch_norm(op, x.shape, tuple(sizes), training, eps)
     mean, var, _, _ = arrays
     if not training:

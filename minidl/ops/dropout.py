@@ -72,7 +72,11 @@ def checked(op, input, p):
         raise not_tensors(op, input=input)
     if input._array.dtype.kind != "f":
         raise dtype_error(op, "input must be of a floating-point dtype", input=input.dtype)
-    expect(0 <= p <= 1, RangeError, op, "p must lie between 0 and 1", p=p)
+    try:
+        inside = 0 <= p <= 1
+    except TypeError:
+        raise dtype_error(op, "p must be a number", p=p) from None
+    expect(inside, RangeError, op, "p must lie between 0 and 1", p=p)
 
 
 def dropped(op, input, p, training, inplace, shape):

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ArgumentError, dtype_error, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import empty, has_kernel
+from .arrays import empty, expect_numbers, has_kernel, not_tensors
 from .exponential import rsqrt, sqrt
 from .limits import clamp_min
 from .statistics import norm
@@ -55,6 +55,7 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
         raise shape_error("local_response_norm", "input must have at least 3 dimensions, (N, C, ...)", input=input.shape)
     if not hasattr(size, "__index__") or size < 1:
         raise ArgumentError(word("local_response_norm", "size must be an integer >= 1", size=size))
+    expect_numbers("local_response_norm", alpha=alpha, beta=beta, k=k)
     around = ChannelWindow.apply(input * input, size // 2, (size - 1) // 2)
     scale = around * (alpha / size) + k
     if beta == 0.75:  # the usual one, without a power
@@ -75,4 +76,6 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
     """
     if out is not None:
         raise NotImplementedError("normalize: out is not supported, a new tensor is returned")
+    if not isinstance(input, Tensor):
+        raise not_tensors("normalize", input=input)
     return input / clamp_min(norm(input, p, dim, keepdim=True), eps)

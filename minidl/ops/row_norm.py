@@ -10,7 +10,7 @@ from .. import kernels, versions
 from ..errors import ArgumentError, DTypeError, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
+from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors
 from .channel_norm import FLOAT64, batch_norm, contiguous
 from .norm_gradients import row_layout, second_order
 
@@ -81,6 +81,8 @@ def normalise_rows(op, input, weight, bias, planned, *options):
         raise not_tensors(op, input=input, **({} if weight is None else {"weight": weight}), bias=bias) from None
     if not has_kernel(x) or any(each is not None and each.dtype is not x.dtype for each in given):
         expect_floats(op, input=input, weight=weight, bias=bias)
+    if type(options[-1]) is not float:
+        expect_numbers(op, eps=options[-1])
     plan = planned(op, x.shape, *options)
     for name, each in zip(("weight", "bias"), given, strict=True):
         if each is not None and each.shape != plan.weights:
@@ -221,6 +223,8 @@ def instance_norm(
     if not isinstance(input, Tensor):
         raise not_tensors("instance_norm", input=input)
     running = moving("instance_norm", input, (running_mean, running_var))
+    if type(momentum) is not float:
+        expect_numbers("instance_norm", momentum=momentum)
     result, stats = normalise_rows("instance_norm", input, weight, bias, instance_plan, eps)
     if input._array.size:
         count, channels = prod(input._array.shape[2:]), input._array.shape[1]
