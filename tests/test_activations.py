@@ -95,6 +95,15 @@ def test_masks_leave_no_trace_of_nan():
     assert x.grad.tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize(("shape", "out"), [((0, 4), (0, 2)), ((3, 4, 0), (3, 2, 0)), ((2, 0, 5), (2, 0, 5))])
+def test_maxout_of_nothing_is_on_the_tape(shape, out):
+    x = minidl.zeros(*shape, requires_grad=True)
+    y = F.maxout(x, 2)
+    assert y.shape == out
+    y.sum().backward()
+    assert x.grad.shape == shape
+
+
 def test_maxout_is_the_largest_affine_piece():
     layer = nn.Sequential(nn.Linear(3, 8), nn.Maxout(4))
     x = minidl.randn(5, 3)

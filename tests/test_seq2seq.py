@@ -145,6 +145,16 @@ def test_without_teacher_the_decoder_hears_itself(decoder):
     assert half.shape == taught.shape
 
 
+@pytest.mark.parametrize("decoder", [seq2seq.BahdanauDecoder, seq2seq.LuongDecoder])
+def test_empty_batches_work(decoder):
+    model = nn.Seq2Seq(seq2seq.Encoder(10, 4, 6), decoder(12, 5, 6, 12), 1, 2)
+    nothing = minidl.zeros(0, 3, dtype=minidl.int64)
+    logits, alignment = model(nothing, nothing)
+    assert logits.shape == (0, 3, 12)
+    assert alignment.shape == (0, 3, 3)
+    assert model.greedy(nothing) == model.beam(nothing) == []
+
+
 def test_state_dict_goes_round():
     model, other = make(BahdanauDecoder, "lstm", 2), make(BahdanauDecoder, "lstm", 2)
     other.load_state_dict(model.state_dict())

@@ -8,7 +8,7 @@ import numpy as np
 from .. import random
 from ..errors import ArgumentError, expect, shape_error, word
 from ..tape import Function
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from .arrays import empty_like, expect_floats, not_tensors
 from .dims import one_dim
 from .inplace import change
@@ -284,4 +284,4 @@ def maxout(input, pieces, dim=1):
     if not whole or not shape or shape[axis] % pieces:
         raise ArgumentError(word("maxout", "pieces must divide the channels", pieces=pieces, input=shape, dim=dim))
     split = input.reshape(*shape[:axis], shape[axis] // pieces, pieces, *shape[axis + 1 :])
-    return split.max(axis + 1).values if split._array.size else wrap(split._array.reshape(*shape[:axis], -1, *shape[axis + 1 :]))
+    return split.max(axis + 1).values if split._array.size else split.select(axis + 1, 0)  # of nothing there is no largest
