@@ -297,6 +297,7 @@ BAD = [
     (lambda: sequences.pad_packed_sequence(sequences.PackedSequence(ones(3, 3), minidl.tensor([2]))), "pad_packed_sequence: batch_sizes"),
     (lambda: sequences.pad_packed_sequence(sequences.pack_sequence([ones(3)]), total_length=4.5), "total_length must be an integer"),
     (lambda: sequences.pack_padded_sequence(ones(5, 3, 4), [5, [3], 1]), "lengths must be one number per sequence"),
+    (lambda: sequences.pad_sequence([ones(3)], padding_value="a"), "pad_sequence: padding_value must be a number, got padding_value a"),
     (lambda: sequences.pad_sequence(None), "a list of at least one tensor is needed"),
     (lambda: nn.LSTM(0, 5), "input_size must be at least 1"),
     (lambda: nn.LSTM(3, 5.0), "hidden_size must be an integer"),

@@ -10,7 +10,8 @@ from math import prod
 from ..errors import ArgumentError, DTypeError, shape_error, word
 from ..shapes import LARGEST, pad_sizes
 from ..tape import Function
-from .arrays import empty, hashable, not_tensors
+from ..tensor import Tensor
+from .arrays import empty, expect_numbers, hashable, not_tensors
 
 __all__ = ["pad"]
 
@@ -175,6 +176,8 @@ def pad(input, pad, mode="constant", value=None):
         raise not_tensors("pad", input=input) from None
     sides = pad_plan(shape, hashable(pad), mode)
     if mode == "constant":
+        if value is not None and not isinstance(value, Tensor):
+            expect_numbers("pad", value=value)
         return PadConstant.apply(input, sides, 0 if value is None else value)
     if value:
         raise ArgumentError(word("pad", "only mode constant takes a value", mode=mode, value=value))

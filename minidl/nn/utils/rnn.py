@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import ArgumentError, DTypeError, ShapeError, word
 from ...ops import cat
+from ...ops.arrays import expect_numbers
 from ...ops.packing import pick_rows, put_rows
 from ...tensor import Tensor, wrap
 
@@ -201,6 +202,7 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
     sorted_lengths = (sizes[:, None] > np.arange(batch)).sum(axis=0, dtype=np.int64)
     order = np.arange(batch) if sequence.sorted_indices is None else sequence.sorted_indices._array
     _, places = row_places(sorted_lengths, order, batch, steps, batch_first)
+    expect_numbers(op, padding_value=padding_value)
     rows = put_rows(sequence.data, places, steps * batch, padding_value)
     lengths = np.empty_like(sorted_lengths)
     lengths[order] = sorted_lengths
@@ -239,6 +241,7 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
     n = np.repeat(np.arange(batch), lengths)
     t = np.concatenate([np.arange(length) + (steps - length if padding_side == "left" else 0) for length in lengths])
     places = n * steps + t if batch_first else t * batch + n
+    expect_numbers(op, padding_value=padding_value)
     rows = put_rows(cat(found), places, batch * steps, padding_value)
     return rows.reshape(*((batch, steps) if batch_first else (steps, batch)), *found[0].shape[1:])
 
