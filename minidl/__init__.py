@@ -39,8 +39,13 @@ def __getattr__(name):
         return _import_module(f".{name}", __name__)
     if name in ("load", "save"):
         return getattr(_import_module(".io", __name__), name)
+    if not name.startswith("_"):
+        ops.load_layers()
+        if name in ops.LAYER_NAMES:
+            return globals().setdefault(name, getattr(ops, name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LATER, "load", "save"})
+    ops.load_layers()
+    return sorted({*globals(), *_LATER, *ops.LAYER_NAMES, "load", "save"})
