@@ -12,31 +12,6 @@
 
 #define N_LANES (VB / (REAL_BITS / 8)) /* LANES for the preprocessor */
 
-/* The lower and the upper halves of two vectors, interleaved. */
-INLINE vec zip_low(vec a, vec b) {
-#if N_LANES == 16
-    return SHUFFLE(VB, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-#elif N_LANES == 8
-    return SHUFFLE(VB, a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-#elif N_LANES == 4
-    return SHUFFLE(VB, a, b, 0, 4, 1, 5);
-#else
-    return SHUFFLE(VB, a, b, 0, 2);
-#endif
-}
-
-INLINE vec zip_high(vec a, vec b) {
-#if N_LANES == 16
-    return SHUFFLE(VB, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-#elif N_LANES == 8
-    return SHUFFLE(VB, a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-#elif N_LANES == 4
-    return SHUFFLE(VB, a, b, 2, 6, 3, 7);
-#else
-    return SHUFFLE(VB, a, b, 1, 3);
-#endif
-}
-
 /* A square of vectors is transposed by log2(LANES) perfect shuffles. */
 INLINE void NAME(transpose_lanes)(vec v[N_LANES]) {
     UNROLL(4)
@@ -44,8 +19,8 @@ INLINE void NAME(transpose_lanes)(vec v[N_LANES]) {
         vec next[N_LANES];
         UNROLL(8)
         for (int i = 0; i < N_LANES / 2; i++) {
-            next[2 * i] = zip_low(v[i], v[i + N_LANES / 2]);
-            next[2 * i + 1] = zip_high(v[i], v[i + N_LANES / 2]);
+            next[2 * i] = zip_first(v[i], v[i + N_LANES / 2]);
+            next[2 * i + 1] = zip_second(v[i], v[i + N_LANES / 2]);
         }
         UNROLL(16)
         for (int i = 0; i < N_LANES; i++) v[i] = next[i];
