@@ -88,11 +88,28 @@ def test_every_file_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+def run(code):
+    """The words that a fresh interpreter prints."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent).stdout.split()
+
+
 def test_heavy_modules_are_not_imported():
-    code = "import sys, minidl; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent).stdout.split()
+    loaded = run("import sys, minidl; print(*sys.modules)")
     unwanted = {"torch", "scipy", "matplotlib", "sklearn", "onnx", "tqdm", "numpy.random", "minidl.nn", "minidl.train", "safetensors"}
     assert not unwanted & set(loaded)
+
+
+def test_layer_families_are_imported_when_first_asked_for():
+    loaded = run("import sys, minidl; print(*sys.modules)")
+    assert "minidl.ops.matmul" in loaded
+    assert "minidl.ops.conv" not in loaded
+
+
+def test_both_lists_of_layer_families_agree():
+    tree = ast.parse((PACKAGE / "ops" / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    listed = [node.module for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert run("from minidl import ops; print(*ops._LAYERS)") == listed == sorted(listed)
 
 
 def test_names_that_do_not_exist_say_so():
