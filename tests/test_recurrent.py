@@ -1,13 +1,13 @@
-"""Recurrent layers and cells: gradients against differences, packed runs against single ones, conventions, traces, errors."""
+"""Recurrent layers: gradients against differences, packed runs against single ones, conventions, traces, errors."""
 
 import numpy as np
 import pytest
 
 import minidl
+from losses import listed, weighted_sum
 from minidl import nn
 from minidl.gradcheck import gradcheck, gradgradcheck
 from minidl.nn.utils import rnn as sequences
-from minidl.ops.recurrent_cell import RecurrentCell, step_by_ops
 
 D, U = 3, 5
 
@@ -38,19 +38,6 @@ def states_of(layer, batch, rng):
     h = minidl.tensor(rng.standard_normal((count, batch, layer.proj_size or U)), requires_grad=True)
     c = minidl.tensor(rng.standard_normal((count, batch, U)), requires_grad=True)
     return (h, c) if layer.cell == "lstm" else h
-
-
-def listed(states):
-    return list(states) if isinstance(states, tuple) else [states]
-
-
-def weighted_sum(tensors):
-    """A loss in which every value has a weight of its own."""
-    total = 0
-    for i, each in enumerate(tensors):
-        weights = np.random.default_rng(i).standard_normal(tuple(each.shape)).astype(each.detach().numpy().dtype)
-        total = total + (each * minidl.from_numpy(weights)).sum()
-    return total
 
 
 @every_layer
@@ -203,33 +190,6 @@ def test_sizes_may_be_numbers_of_numpy():
     assert nn.LSTMCell(np.int64(D), np.int64(U))(minidl.zeros(2, D))[0].shape == (2, U)
 
 
-@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "lstm", "gru"])
-def test_cells_can_be_differentiated_twice(cell, rng, seed):
-    count = {"lstm": 4, "gru": 3}.get(cell, 1) * U
-    shapes = [(2, D), (2, U), (count, D), (count, U), (count,), (count,)] + [(2, U)] * (cell == "lstm")
-    inputs = [minidl.tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
-
-    def two_steps(x, h, w_ih, w_hh, b_ih, b_hh, c=None):
-        for _ in range(2):
-            h = RecurrentCell.apply(x, h, c, cell, 1.0, w_ih, w_hh, b_ih, b_hh)
-            h, c = h if cell == "lstm" else (h, None)
-        return h
-
-    assert gradcheck(two_steps, inputs, seed=seed)
-    assert gradgradcheck(two_steps, inputs, seed=seed)
-
-
-@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "lstm", "gru"])
-def test_cells_equal_their_equations(cell, rng):
-    count = {"lstm": 4, "gru": 3}.get(cell, 1) * U
-    shapes = [(2, D), (2, U), (2, U), (count, D), (count, U), (count,), (count,)]
-    x, h, c, *weights = (minidl.tensor(rng.standard_normal(shape)) for shape in shapes)
-    c = c if cell == "lstm" else None
-    have, want = RecurrentCell.apply(x, h, c, cell, -1.0, *weights), step_by_ops(cell, -1.0, x, h, c, *weights)
-    for a, b in zip(listed(have), want, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
-
-
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_empty_batches_work(kind, batch_first):
@@ -329,11 +289,6 @@ BAD = [
     (lambda: sequences.pack_sequence([ones(2), ones(3)]), "enforce_sorted"),
     (lambda: nn.GRU(3, 5)(sequences.PackedSequence(ones(3, 3), minidl.tensor([1, 2]))), "batch_sizes must be int64"),
     (lambda: nn.GRU(3, 5)(sequences.PackedSequence(ones(3, 2), minidl.tensor([2, 1]))), r"packed input must be \(rows, 3\)"),
-    (lambda: nn.LSTMCell(3, 5)(ones(2, 4)), r"LSTMCell: input must be \(N, 3\)"),
-    (lambda: nn.LSTMCell(3, 5)(ones(2, 3), ones(2, 5)), "pair"),
-    (lambda: nn.GRUCell(3, 5)(ones(2, 3), ones(3, 5)), r"h must have the shape \(2, 5\)"),
-    (lambda: nn.GRUCell(3, 5)(ones(2, 3), ones(2, 5, dtype=minidl.float64)), "one dtype"),
-    (lambda: nn.RNNCell(3, 0), "hidden_size must be at least 1"),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ArgumentError, word
 from .rnn_base import RNNBase
+from .rnn_checks import check_gates
 
 __all__ = ["GRU", "LSTM", "RNN"]
 
@@ -197,9 +198,7 @@ class GRU(RNNBase):
         reset_after: bool = True,
         update_gate: str = "keep",
     ):
-        if update_gate not in ("keep", "write") or not isinstance(reset_after, bool):
-            rule = "update_gate must be keep or write, reset_after a bool"
-            raise ArgumentError(word("GRU", rule, update_gate=update_gate, reset_after=reset_after))
+        check_gates("GRU", reset_after, update_gate)
         options = (num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype, recurrent_dropout)
         super().__init__("gru" if reset_after else "gru_before", input_size, hidden_size, *options)
         self.reset_after, self.update_gate = reset_after, update_gate

@@ -11,30 +11,46 @@ from ..creation import empty
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops.arrays import expect_floats, has_kernel
 from ..ops.recurrent import N_GATES
-from ..ops.recurrent_cell import RecurrentCell
+from ..ops.recurrent_cell import RecurrentCell, SequenceOfOne
 from ..tensor import Tensor, wrap
 from . import init
 from .module import Module
 from .parameter import Parameter
-from .rnn_checks import check_options, is_tensor
+from .rnn_checks import check_gates, check_options, is_tensor
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
 
 class RNNCellBase(Module):
-    """What the cells share: parameters and the step. `cell` names the equations ("rnn_tanh", "rnn_relu", "lstm", "gru")."""
+    """What the cells share: parameters and the step.
+
+    The arguments are those of `LSTMCell`; `cell` names the equations ("rnn_tanh", "rnn_relu", "lstm", "gru", "gru_before").
+    """
 
     _update_sign = 1.0
+    _usual: tuple = (("bias", True),)  # the options that extra_repr shows where they differ
 
-    def __init__(self, cell: str, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None):
+    def __init__(
+        self,
+        cell: str,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        peepholes: bool = False,
+    ):
         super().__init__()
-        check_options(self._get_name(), {"input_size": input_size, "hidden_size": hidden_size}, {"bias": bias}, {}, 0)
+        sizes, flags = {"input_size": input_size, "hidden_size": hidden_size}, {"bias": bias, "peepholes": peepholes}
+        check_options(self._get_name(), sizes, flags, {}, 0)
         self.cell, self.input_size, self.hidden_size, self.bias = cell, input_size, hidden_size, bias
         sums = N_GATES[cell] * hidden_size
         for name, shape in (("weight_ih", (sums, input_size)), ("weight_hh", (sums, hidden_size))):
             self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)))
         for name in ("bias_ih", "bias_hh"):
             self.register_parameter(name, Parameter(empty(sums, device=device, dtype=dtype)) if bias else None)
+        if peepholes:
+            self.weight_peephole = Parameter(empty(3, hidden_size, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -45,7 +61,8 @@ class RNNCellBase(Module):
 
     def extra_repr(self) -> str:
         """The sizes, and the options that differ from their defaults."""
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+        shown = (f", {name}={getattr(self, name)}" for name, value in self._usual if getattr(self, name) != value)
+        return f"{self.input_size}, {self.hidden_size}" + "".join(shown)
 
     def _step(self, input: Any, h: Any, c: Any = None) -> Any:
         """One step from matrices or vectors; `h` is None where the state is zero."""
@@ -71,7 +88,11 @@ class RNNCellBase(Module):
         if single:
             input, h, c = input.unsqueeze(0), h.unsqueeze(0), None if c is None else c.unsqueeze(0)
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
+        peephole = self.__dict__.get("weight_peephole")
+        if peephole is None and self.cell != "gru_before":
+            out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
+        else:
+            out = SequenceOfOne.apply(input, h, c, self.cell, self._update_sign, *weights, peephole)
         if not single:
             return out
         return tuple(each.squeeze(0) for each in out) if isinstance(out, tuple) else out.squeeze(0)
@@ -112,6 +133,8 @@ class RNNCell(RNNCellBase):
     minidl.Size([4, 5])
     """
 
+    _usual = (("bias", True), ("nonlinearity", "tanh"))
+
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
     ):
@@ -124,10 +147,6 @@ class RNNCell(RNNCellBase):
         """Return the new state."""
         return self._step(input, hx)
 
-    def extra_repr(self) -> str:
-        """The sizes, and the options that differ from their defaults."""
-        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
-
 
 class LSTMCell(RNNCellBase):
     """One step of an LSTM; equations and order of the gates as of `LSTM`.
@@ -136,11 +155,13 @@ class LSTMCell(RNNCellBase):
     ----------
     input_size, hidden_size, bias, device, dtype
         As of `RNNCell`.
+    peepholes : bool
+        The cell enters the gates, as of `LSTM`. Default: False.
 
     Shapes
     ------
     input (N, D) or (D,), hx = (h, c), each (N, U) or (U,), zeros if left out; returns (h', c'). weight_ih (4 U, D) in the order
-    i, f, g, o; weight_hh (4 U, U); bias_ih, bias_hh (4 U,).
+    i, f, g, o; weight_hh (4 U, U); bias_ih, bias_hh (4 U,); weight_peephole (3, U) in the order i, f, o.
 
     Raises
     ------
@@ -156,8 +177,13 @@ class LSTMCell(RNNCellBase):
     (minidl.Size([4, 5]), minidl.Size([4, 5]))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None):
-        super().__init__("lstm", input_size, hidden_size, bias, device, dtype)
+    _usual = (("bias", True), ("peepholes", False))
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, peepholes: bool = False
+    ):
+        super().__init__("lstm", input_size, hidden_size, bias, device, dtype, peepholes)
+        self.peepholes = peepholes
 
     def forward(self, input: Any, hx: Any = None) -> tuple:
         """Return (new state, new cell)."""
@@ -169,12 +195,14 @@ class LSTMCell(RNNCellBase):
 
 
 class GRUCell(RNNCellBase):
-    """One step of a GRU; equations and order of the gates as of `GRU`, the reset gate after the matrix product.
+    """One step of a GRU; equations and order of the gates as of `GRU`.
 
     Parameters
     ----------
     input_size, hidden_size, bias, device, dtype
         As of `RNNCell`.
+    reset_after : bool
+        The reset gate after the matrix product or, False, before it, as of `GRU`. Default: True.
     update_gate : str
         "keep" or "write", as of `GRU`. Default: "keep".
 
@@ -196,12 +224,21 @@ class GRUCell(RNNCellBase):
     minidl.Size([4, 5])
     """
 
+    _usual = (("bias", True), ("reset_after", True), ("update_gate", "keep"))
+
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None, update_gate: str = "keep"
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        reset_after: bool = True,
+        update_gate: str = "keep",
     ):
-        if update_gate not in ("keep", "write"):
-            raise ArgumentError(word("GRUCell", "update_gate must be keep or write", update_gate=update_gate))
-        super().__init__("gru", input_size, hidden_size, bias, device, dtype)
+        check_gates("GRUCell", reset_after, update_gate)
+        super().__init__("gru" if reset_after else "gru_before", input_size, hidden_size, bias, device, dtype)
+        self.reset_after, self.update_gate = reset_after, update_gate
         self._update_sign = 1.0 if update_gate == "keep" else -1.0
 
     def forward(self, input: Any, hx: Any = None) -> Tensor:

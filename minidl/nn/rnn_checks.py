@@ -9,7 +9,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops.arrays import has_kernel
 from ..tensor import Tensor
 
-__all__ = ["check_options", "checked_states", "expect_one_dtype", "is_tensor"]
+__all__ = ["check_gates", "check_options", "checked_states", "expect_one_dtype", "is_tensor"]
 
 
 def is_tensor(value: Any) -> bool:
@@ -34,6 +34,14 @@ def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: in
     if isinstance(proj_size, bool) or not isinstance(proj_size, Integral) or not 0 <= proj_size < hidden:
         rule = "proj_size must be 0 (none) or smaller than hidden_size"
         raise ArgumentError(word(op, rule, proj_size=repr(proj_size), hidden_size=hidden))
+
+
+def check_gates(op: str, reset_after: bool, update_gate: str) -> None:
+    """Raise unless the two options of a GRU's gates are what they may be."""
+    if not isinstance(reset_after, bool):
+        raise DTypeError(word(op, "reset_after must be a bool", reset_after=repr(reset_after)))
+    if not isinstance(update_gate, str) or update_gate not in ("keep", "write"):
+        raise ArgumentError(word(op, "update_gate must be keep or write", update_gate=repr(update_gate)))
 
 
 def checked_states(op: str, layer: Any, hx: Any, batch: int, single: bool) -> list | None:

@@ -17,6 +17,7 @@ from .channels import channel_sum
 from .exponential import sigmoid
 from .join import chunk
 from .matmul import linear
+from .recurrent import N_GATES, Run, dense_steps, input_grad, input_products, kept_arrays
 from .relu import relu
 from .trigonometric import tanh
 
@@ -40,7 +41,7 @@ class RecurrentCell(Function, arrays=True):
     def backward(ctx, grad_out, grad_c_out=None):
         x, h, c, w_ih, w_hh, b_ih, b_hh, c_out, work = ctx.saved_tensors
         if isinstance(grad_out, Tensor):
-            return by_ops(ctx, (x, h, c, w_ih, w_hh, b_ih, b_hh), (grad_out,) if c is None else (grad_out, grad_c_out))
+            return by_ops(ctx, (x, h, c, w_ih, w_hh, b_ih, b_hh), grad_out, grad_c_out)
         gates, product, h_rows, c_rows = work
         units = h.shape[1]
         grads = empty((h.shape[0], gates.shape[1] + (units if ctx.cell == "gru" else 0)), h.dtype)
@@ -58,6 +59,56 @@ class RecurrentCell(Function, arrays=True):
         if found[1] is not None:
             found[1] += grad_h
         return tuple(found)
+
+
+class SequenceOfOne(Function, arrays=True):
+    """The cells that the kernels know in sequences only, as one of a single step: reset before the product ("gru_before"), peepholes.
+
+    Arguments as of `RecurrentCell`, and the peepholes (3, U) or None.
+    """
+
+    __slots__ = ("cell", "update_sign")
+
+    def forward(ctx, x, h, c, cell, update_sign, w_ih, w_hh, b_ih, b_hh, peephole):
+        ctx.cell, ctx.update_sign = cell, update_sign
+        rows, weights, steps = ascontiguous(x), (w_ih, w_hh, b_ih, b_hh, None, peephole), dense_steps(1, len(x), False)
+        first = ascontiguous(h), None if c is None else ascontiguous(c)
+        out, h_n, c_n = empty(h.shape, h.dtype), empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
+        gates = empty((len(x), N_GATES[cell] * h.shape[1]), x.dtype)
+        input_products(cell, rows, [weights], [gates])
+        cells, extra = kept_arrays(cell, len(x), h.shape[1], [weights], x.dtype)
+        fixed = alone(ascontiguous(w_hh)), None, None, alone(None if peephole is None else ascontiguous(peephole))
+        kernels.recurrent(
+            cell, update_sign, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra, [h_n], alone(c_n),
+            steps.starts, steps.sizes, 1, n_threads(),
+        )  # fmt: skip
+        ctx.save_for_backward(x, h, c, w_ih, w_hh, b_ih, b_hh, peephole, out, (rows, first, fixed, gates, cells, extra))
+        return out if c is None else (out, c_n)
+
+    def backward(ctx, grad_out, grad_c_out=None):
+        x, h, c, *own, out, work = ctx.saved_tensors
+        if isinstance(grad_out, Tensor):
+            return by_ops(ctx, (x, h, c, *own), grad_out, grad_c_out)
+        (rows, first, fixed, gates, cells, extra), steps = work, dense_steps(1, len(x), False)
+        weights, grad_gates = (*own[:4], None, own[4]), empty_like(gates)
+        grad_h, grad_c = empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
+        none_later, w_hh, peephole = np.zeros(h.shape, h.dtype), fixed[0], fixed[3]
+        kernels.recurrent_grad(
+            ctx.cell, ctx.update_sign, [gates], w_hh, None, peephole, None, alone(first[0]), alone(first[1]), [out], cells, extra,
+            [ascontiguous(grad_out)], [none_later], None if c is None else [ascontiguous(grad_c_out)], [grad_gates], None, [grad_h],
+            alone(grad_c), steps.starts, steps.sizes, 1, n_threads(),
+        )  # fmt: skip
+        needs = ctx.needs_input_grad
+        before = {"h": (out, first[0]), "c": (cells and cells[0], first[1])}
+        run = Run(ctx.cell, steps, False, rows, grad_gates, before, None, h.shape[1])
+        *found, _, for_peephole = run.weight_grads((*needs[5:9], False, needs[9]), extra and extra[0], None, weights)
+        grad_x = input_grad(ctx.cell, [grad_gates], [weights], h.shape[1], rows) if needs[0] else None
+        return grad_x, grad_h, grad_c, None, None, *found, for_peephole
+
+
+def alone(array):
+    """The argument of a kernel that takes one array per direction."""
+    return None if array is None else [array]
 
 
 def affine(x, weight, bias):
@@ -93,13 +144,22 @@ def cell_grads(needs, outer, inner, x, h, grad_c, w_ih, w_hh):
     )
 
 
-def step_by_ops(cell, update_sign, x, h, c, w_ih, w_hh, b_ih, b_hh):
+def step_by_ops(cell, update_sign, x, h, c, w_ih, w_hh, b_ih, b_hh, peephole=None):
     """The equations of a cell, written with ops: (h',) or (h', c')."""
-    a, u = linear(x, w_ih, b_ih), linear(h, w_hh, b_hh)
+    a = linear(x, w_ih, b_ih)
+    if cell == "gru_before":
+        units = h.shape[1]
+        bias = (None, None) if b_hh is None else (b_hh[: 2 * units], b_hh[2 * units :])
+        (a_r, a_z, a_n), (u_r, u_z) = chunk(a, 3, 1), chunk(linear(h, w_hh[: 2 * units], bias[0]), 2, 1)
+        z = sigmoid((a_z + u_z) * update_sign)
+        n = tanh(a_n + linear(sigmoid(a_r + u_r) * h, w_hh[2 * units :], bias[1]))
+        return (n + z * (h - n),)
+    u = linear(h, w_hh, b_hh)
     if cell == "lstm":
         i, f, g, o = chunk(a + u, 4, 1)
-        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        return sigmoid(o) * tanh(c), c
+        p_i, p_f, p_o = (0.0, 0.0, 0.0) if peephole is None else peephole
+        c = sigmoid(f + p_f * c) * c + sigmoid(i + p_i * c) * tanh(g)
+        return sigmoid(o + p_o * c) * tanh(c), c
     if cell == "gru":
         (a_r, a_z, a_n), (u_r, u_z, u_n) = chunk(a, 3, 1), chunk(u, 3, 1)
         z = sigmoid((a_z + u_z) * update_sign)
@@ -108,12 +168,13 @@ def step_by_ops(cell, update_sign, x, h, c, w_ih, w_hh, b_ih, b_hh):
     return (tanh(a + u) if cell == "rnn_tanh" else relu(a + u),)
 
 
-def by_ops(ctx, inputs, grads):
+def by_ops(ctx, inputs, grad_out, grad_c_out):
     """The gradient of a step as a graph: the step once more by ops, on copies, so that only its own part of the graph is walked."""
     copies = [None if each is None else each.clone() for each in inputs]
     outputs = step_by_ops(ctx.cell, ctx.update_sign, *copies)
     x, h, c, *weights = copies
     order = [x, h, c, None, None, *weights]
     wanted = [each for each, need in zip(order, ctx.needs_input_grad, strict=True) if need]
+    grads = (grad_out,) if c is None else (grad_out, grad_c_out)
     found = iter(gradient(outputs, wanted, grads, create_graph=True, allow_unused=True))
     return tuple(next(found) if need else None for need in ctx.needs_input_grad)
