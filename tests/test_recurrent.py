@@ -82,6 +82,38 @@ def test_a_packed_batch_equals_its_sequences(kind, options, rng):
             np.testing.assert_allclose(have[:, n].detach().numpy(), want.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
+@every_layer
+@pytest.mark.parametrize("lengths", [None, [1, 1, 1]], ids=["dense", "lengths"])
+def test_one_step_alone_equals_the_first_of_two(kind, options, lengths, rng):
+    if options.get("bidirectional"):
+        options = {**options, "bidirectional": False}
+    layer = layer_of(kind, options).eval()
+    x, states = rng.standard_normal((3, 2, D)), states_of(layer, 3, rng)
+    x = minidl.tensor(x if layer.batch_first else x.swapaxes(0, 1).copy(), requires_grad=True)
+    first = x[:, :1] if layer.batch_first else x[:1]
+    runs = []
+    for each, last in ((first, True), (x, False)):
+        out, state = layer(each, states, lengths=lengths if last else None)
+        out = out if layer.batch_first else out.transpose(0, 1)
+        assert not last or np.array_equal(listed(state)[0][-1].detach().numpy(), out[:, 0].detach().numpy())
+        leaves = [x, *listed(states), *layer.parameters()]
+        runs.append([out[:, 0], *minidl.autograd.grad(weighted_sum([out[:, 0]]), leaves)])
+    for have, want in zip(*runs, strict=True):
+        np.testing.assert_allclose(have.detach().numpy(), want.detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_one_step_of_two_directions(kind, rng):
+    layer, forward = layer_of(kind, {"bidirectional": True}), layer_of(kind, {})
+    x, states = minidl.tensor(rng.standard_normal((1, 3, D))), states_of(layer, 3, rng)
+    out, _ = layer(x, states)
+    for d, ending in enumerate(("", "_reverse")):
+        forward.load_state_dict({name: layer.state_dict()[f"{name}{ending}"] for name in forward.state_dict()})
+        own = tuple(each[d : d + 1] for each in listed(states))
+        alone, _ = forward(x, own if kind == "LSTM" else own[0])
+        np.testing.assert_allclose(out[..., d * U : (d + 1) * U].detach().numpy(), alone.detach().numpy(), rtol=1e-10)
+
+
 def test_gru_of_cho_2014_by_its_equations(rng):
     layer = layer_of("GRU", {"reset_after": False})
     x = rng.standard_normal((6, 2, D))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,9 +75,9 @@ class RNNBase(Module):
         inputs = self._width * self._directions if layer else self.input_size
         shapes = [(sums, inputs), (sums, self._width), (sums,), (sums,), (self.proj_size, self.hidden_size), (3, self.hidden_size)]
         wanted = [True, True, self.bias, self.bias, self.proj_size > 0, self.peepholes]
-        for name, shape, want in zip(PARAMETERS, shapes, wanted, strict=True):
+        for name, shape, want in zip(parameter_names(layer, direction), shapes, wanted, strict=True):
             if want:
-                self.register_parameter(parameter_name(name, layer, direction), Parameter(empty(*shape, **options)))
+                self.register_parameter(name, Parameter(empty(*shape, **options)))
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, uniform in +-1/sqrt(hidden_size)."""
@@ -95,7 +96,7 @@ class RNNBase(Module):
     def _weights(self, layer: int) -> list[tuple]:
         """For each direction of a layer its parameters in the order of PARAMETERS, None for those it lacks."""
         own = self.__dict__
-        return [tuple(own.get(parameter_name(name, layer, d)) for name in PARAMETERS) for d in range(self._directions)]
+        return [tuple([own.get(name) for name in parameter_names(layer, d)]) for d in range(self._directions)]
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, trace: RecurrentTrace | None = None) -> tuple:
         """Run the layers over a batch of sequences.
@@ -172,8 +173,8 @@ class RNNBase(Module):
         expect_one_dtype(op, x, states, self.weight_ih_l0)
         shape, last = (self._directions, steps.batch, self._width), []
         cells = (self._directions, steps.batch, self.hidden_size)
+        h0, c0 = np.zeros(shape, x._array.dtype), np.zeros(cells, x._array.dtype) if self.cell == "lstm" else None
         for layer in range(self.num_layers):
-            h0, c0 = np.zeros(shape, x._array.dtype), np.zeros(cells, x._array.dtype) if self.cell == "lstm" else None
             if states is not None:
                 own = slice(layer * self._directions, (layer + 1) * self._directions)
                 h0, *rest = [each[own] for each in states] if self.num_layers > 1 else states
@@ -199,6 +200,7 @@ class RNNBase(Module):
         return text + "".join(f", {name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value)
 
 
-def parameter_name(name: str, layer: int, direction: int) -> str:
-    """PyTorch's name of a parameter of a layer: weight_ih_l0, weight_ih_l0_reverse, ..."""
-    return f"{name}_l{layer}{'_reverse' if direction else ''}"
+@lru_cache(maxsize=256)
+def parameter_names(layer: int, direction: int) -> tuple[str, ...]:
+    """PyTorch's names of the parameters of a layer, in the order of PARAMETERS: weight_ih_l0, ..., or weight_ih_l0_reverse, ..."""
+    return tuple(f"{name}_l{layer}{'_reverse' if direction else ''}" for name in PARAMETERS)

@@ -101,10 +101,13 @@ class Recurrent(Function, arrays=True):
         arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
         h_n, c_n = empty(h0.shape, x.dtype), None if c0 is None else empty(c0.shape, x.dtype)
         w_hh, w_hr, peephole = (given(directions, which) for which in (1, 4, 5))
-        kernels.recurrent(
-            cell, update_sign, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
-            *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
-        )  # fmt: skip
+        if mask is None and w_hr is None and peephole is None and steps_alone(cell, steps, gates):
+            single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
+        else:
+            kernels.recurrent(
+                cell, update_sign, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
+                *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
+            )  # fmt: skip
         if any(ctx.needs_input_grad):
             kept = rows, gates, w_hh, w_hr, peephole, *arrays, directions
             ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
@@ -145,6 +148,8 @@ class Recurrent(Function, arrays=True):
 
 def columns(matrix, count):
     """The columns of each direction, as views."""
+    if count == 1:
+        return [matrix]
     width = matrix.shape[1] // count
     return [matrix[:, d * width : (d + 1) * width] for d in range(count)]
 
@@ -189,6 +194,28 @@ def input_grad(cell, grad_gates, directions, units, rows):
         kernels.gemm(grads, w_ih, grad_x, None, False, n_threads())
         total = grad_x if total is None else np.add(total, grad_x, out=total)
     return total
+
+
+def steps_alone(cell, steps, gates):
+    """Whether the layer is one step of a cell that has a kernel for it."""
+    return len(steps.sizes) == 1 and cell != "gru_before" and gates[0].flags.c_contiguous
+
+
+def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cells, extra, h_n, c_n):
+    """A sequence of one step: packing the weights would cost more than their only use, so a product takes them where they lie."""
+    for d, weight in enumerate(w_hh):
+        product, bias, inner = empty(gates[d].shape, gates[d].dtype), None, slice(2 * weight.shape[1], None)
+        if hidden_biases is not None:
+            bias = np.zeros(len(weight), weight.dtype)
+            bias[inner] = hidden_biases[d]
+        kernels.gemm(h0[d], weight.T, product, bias, False, n_threads())
+        c, c_out = (None, None) if c0 is None else (c0[d], cells[d])
+        kernels.recurrent_cell(cell, update_sign, gates[d], product, h0[d], c, h_n[d], c_out, n_threads())
+        outs[d][...] = h_n[d]
+        if c_out is not None:
+            c_n[d] = c_out
+        if cell == "gru":
+            extra[d][...] = product[:, inner]
 
 
 class Run:
