@@ -79,7 +79,7 @@ def of(numpy_dtype):
     """
     try:
         return _BY_NUMPY[np.dtype(numpy_dtype)]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         names = ", ".join(each.name for each in _ALL)
         raise DTypeError(word("dtype", f"must be one of {names}", dtype=numpy_dtype)) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from .arguments import several
 from .errors import ArgumentError, DTypeError, ShapeError, word
 
 LARGEST = 1 << 46  # values of a padded image, and any number: sizes computed from these stay clear of overflow
@@ -19,10 +20,9 @@ def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[
     """
     if type(value) is tuple and len(value) == n and all(type(each) is int and least <= each < LARGEST for each in value):
         return value  # as modules hold it: the usual case, on every call
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     try:
-        numbers = tuple(int(each.__index__()) for each in values)
-    except AttributeError:
+        numbers = tuple(int(each.__index__()) for each in several(value))
+    except (AttributeError, TypeError, ValueError):
         raise DTypeError(word(op, f"{name} must be an integer or {n} integers", **{name: value})) from None
     if len(numbers) not in (1, n):
         raise ShapeError(word(op, f"{name} must be an integer or {n} integers", **{name: value}))

@@ -105,7 +105,7 @@ BAD_MAXOUT = [
 ]
 LIMITS = (lambda: F.hardtanh(ones(2), 1, -1), ArgumentError, "hardtanh: min_val must not be above max_val, got min_val 1, max_val -1")
 NEGATIVE = (lambda: F.softshrink(ones(2), -1), ArgumentError, "softshrink: lambd must not be negative, got lambd -1")
-APPROXIMATE = (lambda: F.gelu(ones(2), "sigmoid"), ArgumentError, 'gelu: approximate must be "none" or "tanh", got approximate sigmoid')
+APPROXIMATE = (lambda: F.gelu(ones(2), "sigmoid"), ArgumentError, "gelu: approximate must be one of none, tanh, got approximate sigmoid")
 ZERO = (lambda: F.celu(ones(2), 0), ArgumentError, "celu: alpha must not be 0, got alpha 0")
 FLAT = (lambda: F.softplus(ones(2), 0), ArgumentError, "softplus: beta must not be 0, got beta 0")
 TURNED = (lambda: F.rrelu(ones(2), 0.5, 0.1), ArgumentError, "rrelu: lower must not be above upper, got lower 0.5, upper 0.1")

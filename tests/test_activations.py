@@ -124,7 +124,7 @@ def test_maxout_is_the_largest_affine_piece():
         (lambda: nn.PReLU(0), "PReLU: num_parameters must be an integer >= 1, got num_parameters 0"),
         (lambda: nn.Softshrink(-1), "Softshrink: lambd must not be negative, got lambd -1"),
         (lambda: nn.CELU(0), "CELU: alpha must not be 0, got alpha 0"),
-        (lambda: nn.GELU("fast"), 'GELU: approximate must be "none" or "tanh", got approximate fast'),
+        (lambda: nn.GELU("fast"), "GELU: approximate must be one of none, tanh, got approximate fast"),
         (lambda: nn.Softplus(0), "Softplus: beta must not be 0, got beta 0"),
         (lambda: nn.Maxout(0), "Maxout: pieces must be an integer >= 1, got pieces 0"),
     ],

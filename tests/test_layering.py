@@ -16,7 +16,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
 
 LAYERS = [
-    ["errors", "dtypes", "devices", "shapes", "config", "pools"],
+    ["errors", "arguments", "dtypes", "devices", "shapes", "config", "pools"],
     ["kernels"],
     ["versions", "printing", "modes", "tensor", "making", "tape", "anomaly", "hooks", "engine", "gradients", "gradcheck", "data"],
     ["ops", "creation", "random", "autograd"],

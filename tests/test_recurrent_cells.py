@@ -107,7 +107,7 @@ BAD = [
     (lambda: nn.GRUCell(3, 5)(ones(2, 3), ones(2, 5, dtype=minidl.float64)), "one dtype"),
     (lambda: nn.RNNCell(3, 0), "hidden_size must be at least 1"),
     (lambda: nn.GRUCell(3, 5, reset_after=1), "GRUCell: reset_after must be a bool"),
-    (lambda: nn.GRUCell(3, 5, update_gate=["keep"]), "GRUCell: update_gate must be keep or write"),
+    (lambda: nn.GRUCell(3, 5, update_gate=["keep"]), "GRUCell: update_gate must be one of keep, write"),
     (lambda: nn.LSTMCell(3, 5, peepholes="i"), "LSTMCell: peepholes must be a bool"),
 ]
 

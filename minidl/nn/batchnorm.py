@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import is_whole
 from ..creation import empty, ones, zeros
 from ..dtypes import int64
 from ..errors import ArgumentError, ShapeError, word
@@ -23,7 +24,7 @@ __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 def check_options(layer: str, eps: Any, **counts: Any) -> None:
     """Refuse counts that are no natural numbers and an eps that is no number from 0 on."""
     for name, value in counts.items():
-        if not hasattr(value, "__index__") or isinstance(value, bool) or value < 0:
+        if not is_whole(value) or value < 0:
             raise ArgumentError(word(layer, f"{name} must be an integer >= 0", **{name: value}))
     if isinstance(eps, bool) or not isinstance(eps, Real) or not float(eps) >= 0:
         raise ArgumentError(word(layer, "eps must be a number >= 0", eps=eps))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arguments import expect_choice, is_whole, several
 from ..creation import empty
 from ..errors import ArgumentError
 from ..ops import conv1d, conv2d, conv3d, conv_relu, pad
@@ -21,11 +22,10 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 def _tuple(layer: str, name: str, value: Any, length: int, least: int) -> tuple[int, ...]:
     """Return an option as a tuple of `length` integers >= `least`; one integer stands for all of them."""
-    values = (value,) * length if hasattr(value, "__index__") else value
-    try:
-        values = tuple(int(v.__index__()) for v in values)
-    except (TypeError, AttributeError):
-        raise ArgumentError(f"{layer}: {name} must be an integer or {length} of them, got {value!r}") from None
+    values = (value,) * length if is_whole(value) else several(value)
+    if not all(map(is_whole, values)):
+        raise ArgumentError(f"{layer}: {name} must be an integer or {length} of them, got {value!r}")
+    values = tuple(int(each.__index__()) for each in values)
     if len(values) != length or min(values) < least:
         raise ArgumentError(f"{layer}: {name} must be {length} integers >= {least}, got {value!r}")
     return values
@@ -79,8 +79,7 @@ class _ConvNd(Module):
             )
         if isinstance(self.padding, str) and self.padding not in ("valid", "same"):
             raise ArgumentError(f"{layer}: padding must be numbers, 'valid' or 'same', got {self.padding!r}")
-        if self.padding_mode not in _PADDING_MODES:
-            raise ArgumentError(f"{layer}: padding_mode must be one of {_PADDING_MODES}, got {self.padding_mode!r}")
+        expect_choice(layer, "padding_mode", self.padding_mode, _PADDING_MODES)
 
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import is_whole
 from ..creation import empty
-from ..errors import ArgumentError, RangeError, expect
+from ..errors import ArgumentError, DTypeError, RangeError, expect
 from ..modes import no_grad
 from ..ops import embedding
 from ..ops.indexing import setitem
+from ..tensor import Tensor
 from . import init
 from .module import Module
 from .parameter import Parameter
@@ -71,11 +73,12 @@ class Embedding(Module):
     ):
         super().__init__()
         for name, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
-            whole = hasattr(size, "__index__") and not isinstance(size, bool) and size >= 0
+            whole = is_whole(size) and size >= 0
             expect(whole, ArgumentError, "Embedding", f"{name} must be an integer >= 0", **{name: size})
         if padding_idx is not None:
             rule = f"padding_idx must lie between {-num_embeddings} and {num_embeddings - 1}"
-            expect(-num_embeddings <= padding_idx < num_embeddings, RangeError, "Embedding", rule, padding_idx=padding_idx)
+            inside = is_whole(padding_idx) and -num_embeddings <= padding_idx < num_embeddings
+            expect(inside, RangeError, "Embedding", rule, padding_idx=padding_idx)
             padding_idx %= num_embeddings
         if sparse:
             raise NotImplementedError("Embedding: sparse gradients are not supported; leave sparse=False")
@@ -91,6 +94,7 @@ class Embedding(Module):
             self.reset_parameters()
         else:
             shape = (num_embeddings, embedding_dim)
+            expect(isinstance(_weight, Tensor), DTypeError, "Embedding", "weight must be a tensor", weight=type(_weight).__name__)
             expect(tuple(_weight.shape) == shape, ArgumentError, "Embedding", "weight must be (V, D)", weight=_weight.shape, wanted=shape)
             self.weight = Parameter(_weight, requires_grad=not _freeze)
 

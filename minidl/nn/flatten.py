@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DTypeError
+from ..ops import flatten, reshape
+from ..tensor import Tensor
 from .module import Module
 
 __all__ = ["Flatten", "Unflatten"]
@@ -34,7 +36,7 @@ class Flatten(Module):
 
     def forward(self, input):
         """Return `input` with the axes joined."""
-        return input.flatten(self.start_dim, self.end_dim)
+        return flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """The options."""
@@ -67,7 +69,9 @@ class Unflatten(Module):
 
     def forward(self, input: Any):
         """Return `input` with the axis split."""
-        return input.reshape(self._full_shape(tuple(input.shape)))
+        if not isinstance(input, Tensor):
+            raise DTypeError(f"Unflatten: input must be a tensor, got {type(input).__name__}")
+        return reshape(input, self._full_shape(tuple(input.shape)))
 
     def _full_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         dim = self.dim + len(shape) if self.dim < 0 else self.dim

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arguments import expect_choice
 from ..creation import empty
 from ..errors import ArgumentError
 from ..ops import group_conv2d, group_pool
@@ -238,8 +239,7 @@ class GroupPool(Module):
 
     def __init__(self, reduction: str = "max"):
         super().__init__()
-        if reduction not in ("max", "mean"):
-            raise ArgumentError(f"GroupPool: reduction must be 'max' or 'mean', got {reduction!r}")
+        expect_choice("GroupPool", "reduction", reduction, ("max", "mean"))
         self.reduction = reduction
 
     def forward(self, input):

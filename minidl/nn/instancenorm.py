@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..ops import unsqueeze
 from ..ops.row_norm import instance_norm
 from .batchnorm import _NormBase
 
@@ -31,7 +32,7 @@ class _InstanceNorm(_NormBase):
         """Return the normalised `input`; in training the running statistics, if there are any, move."""
         self._check_input(input)
         lone = getattr(input, "ndim", 0) == self._ranks[0]
-        batched = input.unsqueeze(0) if lone else input
+        batched = unsqueeze(input, 0) if lone else input
         own = self.training or not self.track_running_stats
         momentum = 0.0 if self.momentum is None else self.momentum
         out = instance_norm(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arguments import is_whole
 from ..creation import empty
 from ..errors import ArgumentError
 from ..ops import linear, linear_relu
@@ -67,7 +68,7 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None):
         super().__init__()
         for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if isinstance(size, bool) or not hasattr(size, "__index__") or size < 0:
+            if not is_whole(size) or size < 0:
                 raise ArgumentError(f"Linear: {name} must be an integer >= 0, got {size!r}")
         self.in_features = in_features
         self.out_features = out_features

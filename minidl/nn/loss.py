@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
+from ..arguments import expect_choice, expect_numbers
 from ..errors import ArgumentError
 from ..ops.cross_entropy import legacy_reduction
 from ..tensor import Tensor
@@ -28,9 +29,7 @@ class _Loss(Module):
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"):
         super().__init__()
         self.reduction = legacy_reduction(size_average, reduce, reduction)
-        if self.reduction not in ("none", "mean", "sum"):
-            layer = type(self).__name__
-            raise ArgumentError(f"{layer}: reduction must be 'none', 'mean' or 'sum', got {reduction!r}")
+        expect_choice(type(self).__name__, "reduction", self.reduction, ("none", "mean", "sum"))
 
 
 class _WeightedLoss(_Loss):
@@ -93,6 +92,7 @@ class CrossEntropyLoss(_WeightedLoss):
         label_smoothing: float = 0.0,
     ):
         super().__init__(weight, size_average, reduce, reduction)
+        expect_numbers("CrossEntropyLoss", label_smoothing=label_smoothing)
         if not 0 <= label_smoothing <= 1:
             raise ArgumentError(f"CrossEntropyLoss: label_smoothing must be in [0, 1], got {label_smoothing}")
         self.ignore_index = ignore_index
@@ -194,6 +194,7 @@ class SmoothL1Loss(_Loss):
         self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
     ):
         super().__init__(size_average, reduce, reduction)
+        expect_numbers("SmoothL1Loss", beta=beta)
         if not beta >= 0:
             raise ArgumentError(f"SmoothL1Loss: beta must not be negative, got {beta}")
         self.beta = beta
@@ -220,6 +221,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
         super().__init__(reduction=reduction)
+        expect_numbers("HuberLoss", delta=delta)
         if not delta > 0:
             raise ArgumentError(f"HuberLoss: delta must be positive, got {delta}")
         self.delta = delta

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import expect_numbers, is_whole, several
 from ..creation import empty
 from ..errors import ArgumentError, word
 from ..ops.response_norm import local_response_norm
@@ -32,8 +33,8 @@ class _Affine(Module):
 
 def _shape(layer: str, normalized_shape: Any) -> tuple[int, ...]:
     """Return `normalized_shape` as a tuple of natural numbers."""
-    given = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-    if not given or not all(hasattr(n, "__index__") and n >= 0 for n in given):
+    given = several(normalized_shape)
+    if not given or not all(is_whole(n) and n >= 0 for n in given):
         rule = "normalized_shape must be an integer >= 0 or some of them"
         raise ArgumentError(word(layer, rule, normalized_shape=normalized_shape))
     return tuple(int(n) for n in given)
@@ -264,8 +265,9 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         super().__init__()
-        if not hasattr(size, "__index__") or size < 1:
+        if not is_whole(size) or size < 1:
             raise ArgumentError(word("LocalResponseNorm", "size must be an integer >= 1", size=size))
+        expect_numbers("LocalResponseNorm", alpha=alpha, beta=beta, k=k)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, input):

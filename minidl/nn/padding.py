@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import is_whole, several
 from ..errors import ArgumentError
 from ..ops import pad
 from .module import Module
@@ -26,8 +27,8 @@ class _PadNd(Module):
 
     def __init__(self, padding: int | tuple[int, ...]):
         super().__init__()
-        numbers: Any = (padding,) * (2 * self._axes) if hasattr(padding, "__index__") else padding
-        if not isinstance(numbers, (tuple, list)) or len(numbers) != 2 * self._axes or not all(hasattr(n, "__index__") for n in numbers):
+        numbers: Any = (padding,) * (2 * self._axes) if is_whole(padding) else several(padding)
+        if len(numbers) != 2 * self._axes or not all(map(is_whole, numbers)):
             layer = type(self).__name__
             raise ArgumentError(f"{layer}: padding must be an integer or {2 * self._axes} of them, got {padding!r}")
         self.padding = tuple(int(n.__index__()) for n in numbers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import expect_numbers, is_whole
 from ..creation import full
 from ..errors import ArgumentError, expect
 from ..ops import (
@@ -59,6 +60,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         super().__init__()
+        expect_numbers("LeakyReLU", negative_slope=negative_slope)
         self.negative_slope = negative_slope
         self.inplace = inplace
 
@@ -99,8 +101,9 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None):
         super().__init__()
-        whole = hasattr(num_parameters, "__index__") and num_parameters >= 1
+        whole = is_whole(num_parameters) and num_parameters >= 1
         expect(whole, ArgumentError, "PReLU", "num_parameters must be an integer >= 1", num_parameters=num_parameters)
+        expect_numbers("PReLU", init=init)
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(full((num_parameters,), float(init), device=device, dtype=dtype))
@@ -129,6 +132,7 @@ class RReLU(Module):
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False):
         super().__init__()
+        expect_numbers("RReLU", lower=lower, upper=upper)
         expect(lower <= upper, ArgumentError, "RReLU", "lower must not be above upper", lower=lower, upper=upper)
         self.lower = lower
         self.upper = upper
@@ -156,6 +160,7 @@ class Hardtanh(Module):
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
         super().__init__()
+        expect_numbers("Hardtanh", min_val=min_val, max_val=max_val)
         expect(min_val < max_val, ArgumentError, "Hardtanh", "min_val must be below max_val", min_val=min_val, max_val=max_val)
         self.min_val = min_val
         self.max_val = max_val
@@ -248,6 +253,7 @@ class Hardshrink(Module):
 
     def __init__(self, lambd: float = 0.5):
         super().__init__()
+        expect_numbers("Hardshrink", lambd=lambd)
         self.lambd = lambd
 
     def forward(self, input):
@@ -272,6 +278,7 @@ class Softshrink(Module):
 
     def __init__(self, lambd: float = 0.5):
         super().__init__()
+        expect_numbers("Softshrink", lambd=lambd)
         expect(lambd >= 0, ArgumentError, "Softshrink", "lambd must not be negative", lambd=lambd)
         self.lambd = lambd
 
@@ -297,6 +304,7 @@ class Threshold(Module):
 
     def __init__(self, threshold: float, value: float, inplace: bool = False):
         super().__init__()
+        expect_numbers("Threshold", threshold=threshold, value=value)
         self.threshold = threshold
         self.value = value
         self.inplace = inplace
@@ -327,7 +335,7 @@ class Maxout(Module):
 
     def __init__(self, pieces: int, dim: int = 1):
         super().__init__()
-        whole = hasattr(pieces, "__index__") and pieces >= 1
+        whole = is_whole(pieces) and pieces >= 1
         expect(whole, ArgumentError, "Maxout", "pieces must be an integer >= 1", pieces=pieces)
         self.pieces = pieces
         self.dim = dim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..arguments import hashable, is_whole, several
 from ..errors import ArgumentError
 from ..ops import max_pool1d, max_pool2d, max_pool3d, max_pool_relu
 from .module import Module
@@ -11,13 +12,12 @@ __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
 
 def _check_numbers(layer: Module, name: str, value, axes: int, least: int, as_tuple: bool = False):
     """Return an option that is an integer or one per spatial dimension, each at least `least`, or raise ArgumentError."""
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    whole = all(hasattr(v, "__index__") and not isinstance(v, bool) for v in values)
-    if len(values) not in (1, axes) or not whole or min(values) < least:
+    values = several(value)
+    if len(values) not in (1, axes) or not all(map(is_whole, values)) or min(values) < least:
         raise ArgumentError(
             f"{type(layer).__name__}: {name} must be an integer or {axes} of them, >= {least}, got {value!r}"
         )
-    return tuple(values) if as_tuple else value
+    return values if as_tuple else hashable(value)
 
 
 class _AdaptivePoolNd(Module):
@@ -27,9 +27,8 @@ class _AdaptivePoolNd(Module):
 
     def __init__(self, output_size: int | tuple[int | None, ...] | None):
         super().__init__()
-        given = output_size if isinstance(output_size, (tuple, list)) else (output_size,)
-        _check_numbers(self, "output_size", tuple(1 if v is None else v for v in given), self._axes, 1)
-        self.output_size = output_size
+        _check_numbers(self, "output_size", tuple(1 if v is None else v for v in several(output_size)), self._axes, 1)
+        self.output_size = hashable(output_size)
 
     def extra_repr(self) -> str:
         """The sizes."""
@@ -58,7 +57,7 @@ class _MaxPoolNd(Module):
         self.return_indices = return_indices
         self.ceil_mode = ceil_mode
         for name, least in (("kernel_size", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
-            _check_numbers(self, name, getattr(self, name), self._axes, least)
+            setattr(self, name, _check_numbers(self, name, getattr(self, name), self._axes, least))
 
     def forward_relu(self, input):
         """Return the rectified maxima, computed in one pass; `Sequential` calls this by itself where no indices are asked for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError, word
+from ..arguments import expect_choice
 from .rnn_base import RNNBase
 from .rnn_checks import check_gates
 
@@ -79,8 +79,7 @@ class RNN(RNNBase):
         dtype: Any = None,
         recurrent_dropout: float = 0.0,
     ):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ArgumentError(word("RNN", "nonlinearity must be tanh or relu", nonlinearity=nonlinearity))
+        expect_choice("RNN", "nonlinearity", nonlinearity, ("tanh", "relu"))
         options = (num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype, recurrent_dropout)
         super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, *options)
         self.nonlinearity = nonlinearity

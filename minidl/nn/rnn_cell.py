@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import expect_choice
 from ..creation import empty
-from ..errors import ArgumentError, DTypeError, ShapeError, word
+from ..errors import DTypeError, ShapeError, word
 from ..ops.arrays import expect_floats, has_kernel
 from ..ops.recurrent import N_GATES
 from ..ops.recurrent_cell import RecurrentCell, SequenceOfOne
@@ -41,6 +42,7 @@ class RNNCellBase(Module):
         peepholes: bool = False,
     ):
         super().__init__()
+        expect_choice(self._get_name(), "cell", cell, tuple(N_GATES))
         sizes, flags = {"input_size": input_size, "hidden_size": hidden_size}, {"bias": bias, "peepholes": peepholes}
         check_options(self._get_name(), sizes, flags, {}, 0)
         self.cell, self.input_size, self.hidden_size, self.bias = cell, input_size, hidden_size, bias
@@ -138,8 +140,7 @@ class RNNCell(RNNCellBase):
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", device: Any = None, dtype: Any = None
     ):
-        if nonlinearity not in ("tanh", "relu"):
-            raise ArgumentError(word("RNNCell", "nonlinearity must be tanh or relu", nonlinearity=nonlinearity))
+        expect_choice("RNNCell", "nonlinearity", nonlinearity, ("tanh", "relu"))
         super().__init__(f"rnn_{nonlinearity}", input_size, hidden_size, bias, device, dtype)
         self.nonlinearity = nonlinearity
 

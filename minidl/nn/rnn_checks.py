@@ -5,8 +5,10 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
+from ..arguments import expect_choice
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops.arrays import has_kernel
+from ..shapes import LARGEST
 from ..tensor import Tensor
 
 __all__ = ["check_gates", "check_options", "checked_states", "expect_one_dtype", "is_tensor"]
@@ -22,8 +24,8 @@ def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: in
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, Integral):
             raise DTypeError(word(op, f"{name} must be an integer", **{name: repr(size)}))
-        if size < 1:
-            raise ArgumentError(word(op, f"{name} must be at least 1", **{name: size}))
+        if not 1 <= int(size) < LARGEST:
+            raise ArgumentError(word(op, f"{name} must be at least 1 and less than 2**46", **{name: size}))
     for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
@@ -40,8 +42,7 @@ def check_gates(op: str, reset_after: bool, update_gate: str) -> None:
     """Raise unless the two options of a GRU's gates are what they may be."""
     if not isinstance(reset_after, bool):
         raise DTypeError(word(op, "reset_after must be a bool", reset_after=repr(reset_after)))
-    if not isinstance(update_gate, str) or update_gate not in ("keep", "write"):
-        raise ArgumentError(word(op, "update_gate must be keep or write", update_gate=repr(update_gate)))
+    expect_choice(op, "update_gate", update_gate, ("keep", "write"))
 
 
 def checked_states(op: str, layer: Any, hx: Any, batch: int, single: bool) -> list | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..arguments import expect_choice, expect_numbers
 from ..errors import ArgumentError, expect
 from ..ops import celu, elu, gelu, glu, logsigmoid, mish, selu, silu, softplus, softsign, tanhshrink
 from .module import Module
@@ -43,6 +44,7 @@ class ELU(Module):
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
         super().__init__()
+        expect_numbers(type(self).__name__, alpha=alpha)
         self.alpha = alpha
         self.inplace = inplace
 
@@ -110,8 +112,7 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
-        known = approximate in ("none", "tanh")
-        expect(known, ArgumentError, "GELU", 'approximate must be "none" or "tanh"', approximate=approximate)
+        expect_choice("GELU", "approximate", approximate, ("none", "tanh"))
         self.approximate = approximate
 
     def forward(self, input):
@@ -172,6 +173,7 @@ class Softplus(Module):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         super().__init__()
+        expect_numbers("Softplus", beta=beta, threshold=threshold)
         expect(beta != 0, ArgumentError, "Softplus", "beta must not be 0", beta=beta)
         self.beta = beta
         self.threshold = threshold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arguments import expect_choice, expect_numbers, is_whole, several
 from ..errors import ArgumentError, expect
 from ..ops import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle
 from .module import Module
@@ -56,12 +57,14 @@ class Upsample(Module):
     ):
         super().__init__()
         name = type(self).__name__
-        expect(mode in _MODES, ArgumentError, name, f"mode must be one of {', '.join(_MODES)}", mode=mode)
+        expect_choice(name, "mode", mode, tuple(_MODES))
         one = (size is None) != (scale_factor is None)
         expect(one, ArgumentError, name, "either size or scale_factor is needed", size=size, scale_factor=scale_factor)
         self.size = size
-        several = isinstance(scale_factor, (tuple, list))
-        self.scale_factor: Any = tuple(map(float, scale_factor)) if several else scale_factor and float(scale_factor)
+        if scale_factor is not None:
+            expect_numbers(name, **{f"scale_factor[{i}]": each for i, each in enumerate(several(scale_factor))})
+            scale_factor = tuple(map(float, several(scale_factor))) if hasattr(scale_factor, "__len__") else float(scale_factor)
+        self.scale_factor: Any = scale_factor
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor
@@ -108,7 +111,7 @@ class UpsamplingBilinear2d(Upsample):
 
 
 def _whole(layer: Module, name: str, value: Any) -> int:
-    whole = hasattr(value, "__index__") and value >= 1
+    whole = is_whole(value) and value >= 1
     expect(whole, ArgumentError, type(layer).__name__, f"{name} must be an integer >= 1", **{name: value})
     return value
 

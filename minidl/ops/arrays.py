@@ -1,15 +1,30 @@
 """What the ops over compiled kernels share: new arrays from the pool, operands as kernels take them, checks of dtypes."""
 
-from numbers import Real
+from functools import lru_cache, wraps
 
 import numpy as np
 
+from ..arguments import expect_choice, expect_numbers, hashable, is_whole, several
 from ..config import get_num_threads
-from ..errors import dtype_error
+from ..errors import MinidlError, dtype_error
 from ..kernels import empty
 from ..tensor import Tensor
 
-__all__ = ["ascontiguous", "empty", "empty_like", "expect_floats", "expect_numbers", "has_kernel", "hashable", "n_threads", "not_tensors"]
+__all__ = [
+    "ascontiguous",
+    "empty",
+    "empty_like",
+    "expect_choice",
+    "expect_floats",
+    "expect_numbers",
+    "has_kernel",
+    "hashable",
+    "is_whole",
+    "n_threads",
+    "not_tensors",
+    "remembered",
+    "several",
+]
 
 n_threads = get_num_threads
 ascontiguous = np.ascontiguousarray
@@ -25,16 +40,23 @@ def has_kernel(array):
     return array.dtype.kind == "f" and array.dtype.itemsize >= 4
 
 
-def hashable(option):
-    """An option as a key of the remembered plans: lists become tuples."""
-    return tuple(option) if isinstance(option, list) else option
+def remembered(plan):
+    """Keep what a function makes of shapes and options: a network asks for the same few in every step.
 
+    Options that are no keys are none that it accepts either: it is called for the words of its error.
+    """
+    known = lru_cache(maxsize=512, typed=True)(plan)
 
-def expect_numbers(op, **options):
-    """Raise DTypeError unless all the options are real numbers; a caller on a hot path asks only when their type is not float."""
-    for name, value in options.items():
-        if not isinstance(value, Real):
-            raise dtype_error(op, f"{name} must be a number", **{name: value})
+    @wraps(plan)
+    def recall(*options):
+        try:
+            return known(*options)
+        except MinidlError:
+            raise
+        except TypeError:
+            return plan(*options)
+
+    return recall
 
 
 def not_tensors(op, bias=None, **tensors):

@@ -1,13 +1,12 @@
 """Average pooling: over windows, adaptive, and of powers. Letters: batch N, channels C; input H W, kernel KH KW, output OH OW."""
 
-from functools import lru_cache
 from math import inf, prod
 
 from .. import kernels
 from ..errors import ArgumentError, word
-from ..shapes import numbers_for
+from ..shapes import LARGEST, numbers_for
 from ..tape import Function
-from .arrays import ascontiguous, empty, hashable, n_threads
+from .arrays import ascontiguous, empty, hashable, is_whole, n_threads, remembered
 from .pool import max_pool
 from .pool_windows import Axis, Windows, adaptive_axis, adaptive_sizes, checked_floats, geometry, mean_axis
 from .relu import relu
@@ -55,14 +54,15 @@ class WindowMeanGrad(Function, arrays=True):
         return WindowMean.apply(grad, ctx.windows), None
 
 
-@lru_cache(maxsize=512, typed=True)
+@remembered
 def mean_windows(op, n, x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """The windows of an average pooling, remembered as in `conv`."""
     sizes, kernel, stride, padding, _ = geometry(op, n, x_shape, kernel_size, stride, padding, 1, ceil_mode)
     axes = [mean_axis(*each, count_include_pad) for each in zip(x_shape[-n:], sizes, kernel, stride, padding, strict=True)]
     if divisor_override is not None:
-        if isinstance(divisor_override, bool) or not hasattr(divisor_override, "__index__") or not divisor_override:
-            raise ArgumentError(word(op, "divisor_override must be an integer other than 0", divisor_override=divisor_override))
+        if not is_whole(divisor_override) or not 0 < abs(divisor_override) < LARGEST:
+            rule = "divisor_override must be an integer other than 0, between -2**46 and 2**46"
+            raise ArgumentError(word(op, rule, divisor_override=divisor_override))
         axes = [
             Axis(axis.size, axis.first, axis.stop, axis.third * 0 + (divisor_override if i == 0 else 1)) for i, axis in enumerate(axes)
         ]
@@ -72,7 +72,8 @@ def mean_windows(op, n, x_shape, kernel_size, stride, padding, ceil_mode, count_
 def avg_pool(op, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """The public functions below in `n` spatial dimensions."""
     shape = checked_floats(op, n, input)
-    options = hashable(kernel_size), hashable(stride), hashable(padding), bool(ceil_mode), bool(count_include_pad), divisor_override
+    flags = bool(ceil_mode), bool(count_include_pad)
+    options = hashable(kernel_size), hashable(stride), hashable(padding), *flags, hashable(divisor_override)
     return WindowMean.apply(input, mean_windows(op, n, shape, *options))
 
 
@@ -120,7 +121,7 @@ def avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return avg_pool("avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-@lru_cache(maxsize=512, typed=True)
+@remembered
 def adaptive_windows(op, n, x_shape, output_size):
     """The windows of an adaptive pooling."""
     sizes = adaptive_sizes(op, n, x_shape, output_size)

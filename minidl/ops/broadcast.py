@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ArgumentError, shape_error, word
 from ..tape import Function
 from ..tensor import Size
-from .dims import sizes_of
+from .dims import in_reach, sizes_of
 from .promotion import tensor_only, unbroadcast
 from .shape import unsqueeze
 from .views import mark_view
@@ -50,7 +50,7 @@ def expand(input, *sizes):
     fits = added >= 0 and all(have in (1, want) for have, want in zip(shape, full[added:], strict=True))
     if not fits or any(size < 0 for size in full):
         raise shape_error("expand", "sizes must match those of input, which may also be 1", input=shape, sizes=wanted)
-    return mark_view(Expand.apply(input, full), input)
+    return mark_view(Expand.apply(input, in_reach("expand", full)), input)
 
 
 def broadcast_to(input, size):

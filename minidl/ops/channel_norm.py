@@ -1,6 +1,5 @@
 """Batch normalisation: every channel by its own mean and variance. Letters: batch N, channels C."""
 
-from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -9,7 +8,7 @@ from .. import kernels, versions
 from ..errors import ArgumentError, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors
+from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors, remembered
 from .norm_gradients import channel_layout, second_order
 from .relu import ReLUGrad
 
@@ -82,7 +81,7 @@ def before_relu(x, weight, bias, stats):
 PARAMETERS = "running_mean", "running_var", "weight", "bias"
 
 
-@lru_cache(maxsize=512)
+@remembered
 def check_batch_norm(op, x, sizes, training, eps):
     """Raise unless the shape of x and those of what is given of PARAMETERS (else None) fit."""
     if len(x) < 2:
@@ -115,7 +114,7 @@ def normalise_channels(op, input, running_mean, running_var, weight, bias, train
         expect_floats(op, input=input, **dict(zip(PARAMETERS, given, strict=True)))
     if type(eps) is not float or type(momentum) is not float:
         expect_numbers(op, momentum=momentum if training else 0, eps=eps)
-    check_batch_norm(op, x.shape, tuple(sizes), training, eps)
+    check_batch_norm(op, x.shape, tuple(sizes), bool(training), eps)
     mean, var, _, _ = arrays
     if not training:
         return BatchNorm.apply(input, weight, bias, contiguous(mean), contiguous(var), False, 0.0, eps, relu)

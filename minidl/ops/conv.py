@@ -10,7 +10,6 @@ family, each the gradient of another, which is why they can be differentiated as
     ConvGradW   grad_weight     = the same pairs (n, o), summed              for each f, c, k
 """
 
-from functools import lru_cache
 from math import prod
 
 from .. import kernels
@@ -18,7 +17,7 @@ from ..errors import ArgumentError, shape_error, word
 from ..shapes import conv_sizes, numbers_for, same_padding
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, has_kernel, hashable, n_threads, not_tensors
+from .arrays import ascontiguous, empty, expect_floats, has_kernel, hashable, is_whole, n_threads, not_tensors, remembered
 from .channels import channel_sum
 from .padding import pad_zeros
 from .relu import ReLUGrad
@@ -124,7 +123,7 @@ def check_ranks(op, n, x, w, groups):
     """Raise unless shapes x and w have `n` spatial dimensions and groups is an integer of at least 1."""
     if len(x) not in (n + 1, n + 2) or len(w) != n + 2:
         raise shape_error(op, f"input must have {n + 2} dimensions (or {n + 1} without a batch) and weight {n + 2}", input=x, weight=w)
-    if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
+    if not is_whole(groups) or groups < 1:
         raise ArgumentError(word(op, "groups must be an integer of at least 1", groups=groups))
 
 
@@ -152,7 +151,7 @@ def conv_padding(op, padding, n, size, kernel, stride, dilation):
     return numbers_for(op, "padding", padding, n, least=0), (0,) * n
 
 
-@lru_cache(maxsize=512)
+@remembered
 def conv_plan(op, n, x, w, bias, stride, padding, dilation, groups):
     """From shapes and options: (shape of the result with its batch, geometry of `Conv`, zeros to add behind, or None).
 
@@ -175,7 +174,7 @@ def cross_correlate(op, n, input, weight, bias, stride, padding, dilation, group
         raise not_tensors(op, input=input, weight=weight, bias=bias) from None
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats(op, input=input, weight=weight, bias=bias)
-    options = hashable(stride), hashable(padding), hashable(dilation), groups
+    options = hashable(stride), hashable(padding), hashable(dilation), hashable(groups)
     shape, geometry, behind = conv_plan(op, n, x.shape, w.shape, bias_shape, *options)
     batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
     if behind is not None:

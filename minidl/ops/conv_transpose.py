@@ -5,11 +5,9 @@ T and T^T (see `toeplitz`), which does not make one the inverse of the other. Le
 the weight is that of a convolution from F to C channels, (C, F / G, *kernel).
 """
 
-from functools import lru_cache
-
 from ..errors import shape_error
 from ..shapes import conv_transpose_sizes, numbers_for
-from .arrays import expect_floats, has_kernel, hashable, not_tensors
+from .arrays import expect_floats, has_kernel, hashable, not_tensors, remembered
 from .conv import ConvGradX, check_ranks
 from .padding import pad_zeros
 
@@ -28,7 +26,7 @@ def check_conv_transpose(op, n, x, w, bias, groups):
         raise shape_error(op, rule, weight=w, bias=bias, groups=groups)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def conv_transpose_plan(op, n, x, w, bias, stride, padding, output_padding, groups, dilation):
     """From shapes and options: (shape of the result with its batch, geometry of `ConvGradX`, shape before `sides`, `sides` or None).
 
@@ -57,7 +55,7 @@ def conv_transpose(op, n, input, weight, bias, stride, padding, output_padding, 
         raise not_tensors(op, input=input, weight=weight, bias=bias) from None
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats(op, input=input, weight=weight, bias=bias)
-    options = hashable(stride), hashable(padding), hashable(output_padding), groups, hashable(dilation)
+    options = hashable(stride), hashable(padding), hashable(output_padding), hashable(groups), hashable(dilation)
     shape, geometry, reach, sides = conv_transpose_plan(op, n, x.shape, w.shape, bias_shape, *options)
     batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
     if sides is None:

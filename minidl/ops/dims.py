@@ -1,10 +1,12 @@
 """Dimension arguments (negative ones, tuples, duplicates, ranges), and named results of what works along one."""
 
 from collections import namedtuple
+from math import prod
 
 from ..errors import DTypeError, RangeError, ShapeError, word
+from ..shapes import LARGEST
 
-__all__ = ["named_pair", "one_dim", "several_dims", "sizes_of"]
+__all__ = ["in_reach", "named_pair", "one_dim", "several_dims", "sizes_of"]
 
 
 def named_pair(name, *fields):
@@ -16,7 +18,7 @@ def one_dim(op, dim, ndim):
     """Return ``dim`` as a number from 0 on; a 0-d tensor accepts 0 and -1."""
     try:
         dim = dim.__index__()
-    except AttributeError:
+    except (AttributeError, TypeError, ValueError):
         raise DTypeError(word(op, "dim must be an integer", dim=dim)) from None
     limit = ndim or 1
     if not -limit <= dim < limit:
@@ -40,6 +42,14 @@ def sizes_of(op, sizes):
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
     try:
-        return tuple(size.__index__() for size in sizes)
-    except AttributeError:
+        sizes = tuple([size.__index__() for size in sizes])
+    except (AttributeError, TypeError, ValueError):
         raise DTypeError(word(op, "sizes must be integers", sizes=tuple(sizes))) from None
+    return sizes if not sizes or max(sizes) < LARGEST else in_reach(op, sizes)
+
+
+def in_reach(op, sizes):
+    """The sizes of a result, or the worded error where, zeros apart, no array could have so many elements."""
+    if prod(size or 1 for size in sizes) >= LARGEST:
+        raise ShapeError(word(op, "sizes other than 0 must multiply to less than 2**46", sizes=sizes))
+    return sizes

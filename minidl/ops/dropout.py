@@ -12,7 +12,7 @@ from .. import random
 from ..errors import RangeError, dtype_error, expect, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import empty_like, not_tensors
+from .arrays import empty_like, expect_numbers, not_tensors
 from .inplace import change
 
 __all__ = [
@@ -72,11 +72,9 @@ def checked(op, input, p):
         raise not_tensors(op, input=input)
     if input._array.dtype.kind != "f":
         raise dtype_error(op, "input must be of a floating-point dtype", input=input.dtype)
-    try:
-        inside = 0 <= p <= 1
-    except TypeError:
-        raise dtype_error(op, "p must be a number", p=p) from None
-    expect(inside, RangeError, op, "p must lie between 0 and 1", p=p)
+    if type(p) is not float:
+        expect_numbers(op, p=p)
+    expect(0 <= p <= 1, RangeError, op, "p must lie between 0 and 1", p=p)
 
 
 def dropped(op, input, p, training, inplace, shape):

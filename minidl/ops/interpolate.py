@@ -1,10 +1,12 @@
 """Images of another size: interpolation, axis by axis, and channels that become pixels."""
 
 import math
+from numbers import Real
 
 from ..errors import ArgumentError, DTypeError, dtype_error, expect, shape_error, word
+from ..shapes import LARGEST
 from ..tensor import Tensor
-from .arrays import not_tensors
+from .arrays import expect_choice, is_whole, not_tensors, several
 from .avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .resample import Repeat, Resample, plan_for
 
@@ -74,8 +76,7 @@ def _checked(input, mode, align_corners, antialias):
     shape = input._array.shape
     if input._array.dtype.kind != "f":
         raise dtype_error("interpolate", "input must be of a floating-point dtype", input=input.dtype)
-    if mode not in _MODES:
-        raise ArgumentError(word("interpolate", f"mode must be one of {', '.join(_MODES)}", mode=mode))
+    expect_choice("interpolate", "mode", mode, tuple(_MODES))
     ranks, method = _MODES[mode]
     if len(shape) - 2 not in ranks:
         counts = " or ".join(str(n + 2) for n in ranks)
@@ -97,30 +98,33 @@ def _sizes(spatial, size, scale_factor, recompute_scale_factor):
         if recompute_scale_factor:
             raise ArgumentError(word("interpolate", "recompute_scale_factor needs scale_factor", size=size))
         sizes = _per_axis("size", size, n)
-        if not all(hasattr(each, "__index__") for each in sizes):
+        if not all(map(is_whole, sizes)):
             raise DTypeError(word("interpolate", "size must be integers", size=size))
         scales = (None,) * n
     else:
         scales = _per_axis("scale_factor", scale_factor, n)
-        if not all(isinstance(each, (int, float)) and 0 < each < math.inf for each in scales):
+        if not all(isinstance(each, Real) and 0 < each < LARGEST for each in scales):
             raise ArgumentError(word("interpolate", "scale_factor must be positive numbers", scale_factor=scale_factor))
         sizes = tuple(math.floor(i * s) for i, s in zip(spatial, scales, strict=True))
         scales = (None,) * n if recompute_scale_factor else tuple(map(float, scales))
     if min(sizes) < 1:
         raise shape_error("interpolate", "output sizes must be positive", input=spatial, output=sizes)
+    if math.prod(sizes) >= LARGEST:
+        raise shape_error("interpolate", "the result must have less than 2**46 values", input=spatial, output=sizes)
     return tuple(int(each) for each in sizes), scales
 
 
 def _per_axis(name, value, n):
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
+    values = several(value)
+    values = values * n if len(values) == 1 and not isinstance(value, (tuple, list)) else values
     if len(values) != n:
         raise shape_error("interpolate", f"{name} must be one number or {n}", **{name: tuple(values)})
     return values
 
 
 def _factor(op, name, value):
-    if not hasattr(value, "__index__") or value < 1:
-        raise ArgumentError(word(op, f"{name} must be an integer >= 1", **{name: value}))
+    if not is_whole(value) or not 1 <= value < LARGEST:
+        raise ArgumentError(word(op, f"{name} must be an integer from 1 to 2**46", **{name: value}))
     return int(value)
 
 

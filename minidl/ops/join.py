@@ -6,7 +6,7 @@ from ..errors import ArgumentError, DTypeError, RangeError, dtype_error, shape_e
 from ..tape import Function
 from ..tensor import Tensor
 from .broadcast import atleast_1d, atleast_2d, atleast_3d
-from .dims import one_dim, several_dims, sizes_of
+from .dims import in_reach, one_dim, several_dims, sizes_of
 from .promotion import Cast, common_dtype, tensor_only
 from .shape import reshape, unsqueeze
 from .views import mark_view
@@ -370,6 +370,8 @@ def repeat(input, *sizes):
     counts = sizes_of("repeat", sizes)
     if len(counts) < input.ndim or min(counts, default=0) < 0:
         raise shape_error("repeat", "one size that is not negative per dimension is needed", input=tuple(input.shape), sizes=counts)
+    added = len(counts) - input.ndim
+    in_reach("repeat", (*counts[:added], *(n * count for n, count in zip(input.shape, counts[added:], strict=True))))
     return Repeat.apply(input, counts)
 
 

@@ -4,14 +4,12 @@
 over the full size of the others, so that corners come out right by themselves; the gradient takes the same steps backwards.
 """
 
-from functools import lru_cache
-from math import prod
-
 from ..errors import ArgumentError, DTypeError, shape_error, word
-from ..shapes import LARGEST, pad_sizes
+from ..shapes import pad_sizes
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import empty, expect_numbers, hashable, not_tensors
+from .arrays import empty, expect_choice, expect_numbers, hashable, is_whole, not_tensors, remembered
+from .dims import in_reach
 
 __all__ = ["pad"]
 
@@ -126,13 +124,12 @@ def moved(part, offset):
     return slice(part.start + offset, stop, part.step)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def pad_plan(shape, pad, mode):
     """From a shape and options: the sides of the last dimensions, checked."""
-    if mode not in MODES:
-        raise ArgumentError(word("pad", f"mode must be one of {', '.join(MODES)}", mode=mode))
+    expect_choice("pad", "mode", mode, MODES)
     numbers = pad if isinstance(pad, tuple) else (pad,)
-    if not all(hasattr(each, "__index__") for each in numbers):
+    if not all(is_whole(each) for each in numbers):
         raise DTypeError(word("pad", "pad must hold integers", pad=pad))
     if len(numbers) % 2 or len(numbers) > 2 * len(shape):
         rule = "pad must hold two numbers, before and after, per padded dimension, the last dimension first"
@@ -143,8 +140,7 @@ def pad_plan(shape, pad, mode):
         rule = f"mode {mode} pads all of one to three spatial dimensions, behind a channel and perhaps a batch dimension"
         raise shape_error("pad", rule, input=shape, pad=pad)
     sizes = pad_sizes("pad", shape[len(shape) - len(sides) :], sides, mode)
-    if prod((*shape[: len(shape) - len(sides)], *sizes)) >= LARGEST:
-        raise shape_error("pad", "the result must have less than 2**46 values", input=shape, pad=pad)
+    in_reach("pad", (*shape[: len(shape) - len(sides)], *sizes))
     return sides
 
 
@@ -176,7 +172,9 @@ def pad(input, pad, mode="constant", value=None):
         raise not_tensors("pad", input=input) from None
     sides = pad_plan(shape, hashable(pad), mode)
     if mode == "constant":
-        if value is not None and not isinstance(value, Tensor):
+        if isinstance(value, Tensor):
+            value = value.item()
+        elif value is not None:
             expect_numbers("pad", value=value)
         return PadConstant.apply(input, sides, 0 if value is None else value)
     if value:

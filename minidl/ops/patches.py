@@ -4,7 +4,6 @@ Letters: batch N, channels C, filters F, groups G; `kernel` are the sizes of a p
 products. The kernels behind `conv2d` never store patches; here they can be looked at.
 """
 
-from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -13,7 +12,7 @@ import numpy as np
 from ..errors import shape_error
 from ..shapes import conv_sizes, numbers_for
 from ..tape import Function
-from .arrays import empty, expect_floats, hashable, not_tensors
+from .arrays import empty, expect_floats, hashable, not_tensors, remembered
 from .conv import conv_plan
 from .matmul import matmul
 from .padding import pad_zeros
@@ -63,7 +62,7 @@ class Overlap(Function, arrays=True):
         return Patches.apply(grad, *ctx.geometry), None, None, None
 
 
-@lru_cache(maxsize=512)
+@remembered
 def patch_plan(op, size, kernel_size, stride, padding, dilation):
     """From sizes and options: (kernel, sizes of the grid of patches, stride, dilation, sides of the padding), checked."""
     n = len(size)
@@ -221,8 +220,8 @@ def conv_nd(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
         raise shape_error("conv_nd", "weight must be (F, C / groups, *kernel)", weight=w.shape)
     expect_floats("conv_nd", input=input, weight=weight, bias=bias)
     n = w.ndim - 2
-    options = hashable(stride), hashable(padding), hashable(dilation), groups
-    shape, (stride, padding, dilation, _), behind = conv_plan("conv_nd", n, x.shape, w.shape, bias_shape, *options)
+    options = hashable(stride), hashable(padding), hashable(dilation), hashable(groups)
+    shape, (stride, padding, dilation, groups), behind = conv_plan("conv_nd", n, x.shape, w.shape, bias_shape, *options)
     kernel, out = w.shape[2:], shape[2:]
     batched = input if x.ndim == n + 2 else input.reshape(1, *x.shape)  # (N, C, *spatial)
     sides = [(p, p + extra) for p, (_, extra) in zip(padding, behind or [(0, 0)] * n, strict=True)]

@@ -9,7 +9,7 @@ from .. import random
 from ..errors import ArgumentError, expect, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import empty_like, expect_floats, not_tensors
+from .arrays import empty_like, expect_floats, expect_numbers, is_whole, not_tensors
 from .dims import one_dim
 from .inplace import change
 from .masks import Chosen, Sloped, chosen
@@ -56,6 +56,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     >>> minidl.nn.functional.leaky_relu(minidl.tensor([-1.0, 2.0]), 0.1)
     tensor([-0.1000,  2.0000])
     """
+    expect_numbers("leaky_relu", negative_slope=negative_slope)
     return applied("leaky_relu", inplace, Sloped, input, floats("leaky_relu", input) > 0, negative_slope)
 
 
@@ -113,6 +114,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     tensor([-0.5000,  1.0000])
     """
     x = floats("rrelu", input)
+    expect_numbers("rrelu", lower=lower, upper=upper)
     expect(lower <= upper, ArgumentError, "rrelu", "lower must not be above upper", lower=lower, upper=upper)
     if not training:
         return applied("rrelu", inplace, Sloped, input, x > 0, (lower + upper) / 2)
@@ -147,6 +149,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     tensor([-1.0000,  0.5000,  1.0000])
     """
     floats("hardtanh", input)
+    expect_numbers("hardtanh", min_val=min_val, max_val=max_val)
     expect(min_val <= max_val, ArgumentError, "hardtanh", "min_val must not be above max_val", min_val=min_val, max_val=max_val)
     return applied("hardtanh", inplace, Hardtanh, input, min_val, max_val)
 
@@ -203,6 +206,7 @@ def hardshrink(input, lambd=0.5):
     >>> minidl.hardshrink(minidl.tensor([-2.0, 0.3, 2.0]))
     tensor([-2.,  0.,  2.])
     """
+    expect_numbers("hardshrink", lambd=lambd)
     return Chosen.apply(input, ~(np.abs(floats("hardshrink", input)) <= lambd))
 
 
@@ -233,6 +237,7 @@ def softshrink(input, lambd=0.5):
     tensor([-1.5000,  0.0000,  1.5000])
     """
     floats("softshrink", input)
+    expect_numbers("softshrink", lambd=lambd)
     expect(lambd >= 0, ArgumentError, "softshrink", "lambd must not be negative", lambd=lambd)
     return Softshrink.apply(input, lambd)
 
@@ -260,6 +265,7 @@ def threshold(input, threshold, value, inplace=False):
     >>> minidl.threshold(minidl.tensor([0.05, 2.0]), 0.1, 20.0)
     tensor([20.,  2.])
     """
+    expect_numbers("threshold", threshold=threshold, value=value)
     return applied("threshold", inplace, Threshold, input, ~(floats("threshold", input) <= threshold), value)
 
 
@@ -280,7 +286,7 @@ def maxout(input, pieces, dim=1):
     """
     shape = floats("maxout", input).shape
     axis = one_dim("maxout", dim, len(shape))
-    whole = hasattr(pieces, "__index__") and pieces >= 1
+    whole = is_whole(pieces) and pieces >= 1
     if not whole or not shape or shape[axis] % pieces:
         raise ArgumentError(word("maxout", "pieces must divide the channels", pieces=pieces, input=shape, dim=dim))
     split = input.reshape(*shape[:axis], shape[axis] // pieces, pieces, *shape[axis + 1 :])

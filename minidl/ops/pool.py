@@ -1,6 +1,5 @@
 """Max pooling. Letters: batch N, channels C; input H W, kernel KH KW, output OH OW."""
 
-from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -9,7 +8,7 @@ from .. import kernels
 from ..errors import shape_error
 from ..tape import Function
 from ..tensor import wrap
-from .arrays import ascontiguous, empty, hashable, n_threads
+from .arrays import ascontiguous, empty, hashable, n_threads, remembered
 from .pool_places import PlaneGather
 from .pool_windows import Windows, adaptive_axis, adaptive_sizes, checked_floats, geometry, max_axis, stepping
 from .relu import ReLUGrad, relu
@@ -95,7 +94,7 @@ class MaxPoolGrad(Function, arrays=True):
         return grad_out, None, None
 
 
-@lru_cache(maxsize=512, typed=True)
+@remembered
 def pool_plan(op, n, x_shape, kernel_size, stride, padding, dilation, ceil_mode):
     """From a shape and options, remembered as in `conv`. Few outputs of wide windows are better searched one by one."""
     sizes, *options = geometry(op, n, x_shape, kernel_size, stride, padding, dilation, ceil_mode)
@@ -112,7 +111,7 @@ def places_fit(op, windows):
     return windows
 
 
-@lru_cache(maxsize=512, typed=True)
+@remembered
 def adaptive_plan(op, n, x_shape, output_size):
     """Windows that divide the image evenly are those of a common pooling."""
     sizes, image = adaptive_sizes(op, n, x_shape, output_size), x_shape[-n:]

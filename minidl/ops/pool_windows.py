@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import dtype_error, shape_error
 from ..shapes import numbers_for, pool_sizes
-from .arrays import has_kernel, not_tensors
+from .arrays import has_kernel, not_tensors, several
 
 __all__ = []
 
@@ -72,7 +72,7 @@ def checked_floats(op, n, input):
 def geometry(op, n, x_shape, kernel_size, stride, padding, dilation, ceil_mode):
     """Sizes of the result and options as tuples: (sizes, kernel, stride, padding, dilation)."""
     kernel = numbers_for(op, "kernel_size", kernel_size, n, least=1)
-    stride = kernel if stride is None or (isinstance(stride, tuple) and not stride) else numbers_for(op, "stride", stride, n, least=1)
+    stride = kernel if stride is None or stride == () else numbers_for(op, "stride", stride, n, least=1)
     padding, dilation = numbers_for(op, "padding", padding, n, least=0), numbers_for(op, "dilation", dilation, n, least=1)
     return pool_sizes(op, x_shape[-n:], kernel, stride, padding, dilation, ceil_mode), kernel, stride, padding, dilation
 
@@ -106,7 +106,7 @@ def adaptive_axis(size, outputs):
 
 def adaptive_sizes(op, n, x_shape, output_size):
     """Output sizes as a tuple, None standing for the size of the input."""
-    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,)
+    given = several(output_size)
     if len(given) not in (1, n):
         raise shape_error(op, f"output_size must be an integer or {n} of them", output_size=output_size)
     given = given * n if len(given) == 1 else given

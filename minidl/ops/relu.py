@@ -6,6 +6,7 @@ from .. import kernels
 from ..tape import Function
 from ..tensor import Tensor
 from .arrays import ascontiguous, empty, has_kernel, n_threads
+from .promotion import tensor_only
 
 __all__ = ["relu"]
 
@@ -55,4 +56,4 @@ def relu(input, inplace=False):
     >>> minidl.relu(minidl.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 0., 2.])
     """
-    return ReLU.apply(input)
+    return ReLU.apply(tensor_only("relu", input))

@@ -3,9 +3,10 @@
 import numpy as np
 
 from ..errors import ArgumentError, dtype_error, shape_error, word
+from ..shapes import LARGEST
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import empty, expect_numbers, has_kernel, not_tensors
+from .arrays import empty, expect_numbers, has_kernel, is_whole, not_tensors
 from .exponential import rsqrt, sqrt
 from .limits import clamp_min
 from .statistics import norm
@@ -53,8 +54,8 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
         raise dtype_error("local_response_norm", "input must be a tensor of float32 or float64", input=getattr(input, "dtype", type(input)))
     if input.ndim < 3:
         raise shape_error("local_response_norm", "input must have at least 3 dimensions, (N, C, ...)", input=input.shape)
-    if not hasattr(size, "__index__") or size < 1:
-        raise ArgumentError(word("local_response_norm", "size must be an integer >= 1", size=size))
+    if not is_whole(size) or not 1 <= size < LARGEST:
+        raise ArgumentError(word("local_response_norm", "size must be an integer >= 1 and less than 2**46", size=size))
     expect_numbers("local_response_norm", alpha=alpha, beta=beta, k=k)
     around = ChannelWindow.apply(input * input, size // 2, (size - 1) // 2)
     scale = around * (alpha / size) + k
@@ -78,4 +79,5 @@ def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
         raise NotImplementedError("normalize: out is not supported, a new tensor is returned")
     if not isinstance(input, Tensor):
         raise not_tensors("normalize", input=input)
+    expect_numbers("normalize", eps=eps)
     return input / clamp_min(norm(input, p, dim, keepdim=True), eps)

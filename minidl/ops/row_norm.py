@@ -1,6 +1,5 @@
 """Layer, RMS, group and instance normalisation: rows of values that follow each other. Letters: batch N, channels C, groups G."""
 
-from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -10,7 +9,19 @@ from .. import kernels, versions
 from ..errors import ArgumentError, DTypeError, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors
+from .arrays import (
+    ascontiguous,
+    empty,
+    expect_floats,
+    expect_numbers,
+    has_kernel,
+    hashable,
+    is_whole,
+    n_threads,
+    not_tensors,
+    remembered,
+    several,
+)
 from .channel_norm import FLOAT64, batch_norm, contiguous
 from .norm_gradients import row_layout, second_order
 
@@ -95,13 +106,13 @@ def normalise_rows(op, input, weight, bias, planned, *options):
 
 def sizes(op, normalized_shape):
     """The dimensions to normalise over as a tuple."""
-    given = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-    if not given or not all(hasattr(each, "__index__") for each in given):
+    given = several(normalized_shape)
+    if not given or not all(map(is_whole, given)):
         raise DTypeError(word(op, "normalized_shape must be an integer or some integers", normalized_shape=normalized_shape))
-    return tuple(given)
+    return tuple(int(each) for each in given)
 
 
-@lru_cache(maxsize=512)
+@remembered
 def trailing_plan(op, x, normalized, centred, eps):
     """The last dimensions as rows, a weight per value."""
     if x[-len(normalized) :] != normalized:
@@ -145,12 +156,12 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     return normalise_rows("rms_norm", input, weight, None, trailing_plan, sizes("rms_norm", normalized_shape), False, eps)[0]
 
 
-@lru_cache(maxsize=512)
+@remembered
 def group_plan(op, x, groups, eps):
     """Groups of channels as rows, a weight per channel."""
     if len(x) < 2:
         raise shape_error(op, "input must have at least 2 dimensions, (N, C, ...)", input=x)
-    if not hasattr(groups, "__index__") or groups < 1 or x[1] % groups:
+    if not is_whole(groups) or groups < 1 or x[1] % groups:
         raise ArgumentError(word(op, "num_groups must be at least 1 and divide the channels", input=x, num_groups=groups))
     inner = prod(x[2:])
     if x[0] * (x[1] // groups) * inner == 1:
@@ -173,10 +184,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     >>> minidl.nn.functional.group_norm(x, 2, eps=0.0)
     tensor([[-1.,  1., -1.,  1.]])
     """
-    return normalise_rows("group_norm", input, weight, bias, group_plan, num_groups, eps)[0]
+    return normalise_rows("group_norm", input, weight, bias, group_plan, hashable(num_groups), eps)[0]
 
 
-@lru_cache(maxsize=512)
+@remembered
 def instance_plan(op, x, eps):
     """Every channel of every image as a row."""
     if len(x) < 3:

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from ..arguments import is_whole
 from ..dtypes import of
 from ..errors import RangeError, dtype_error, shape_error, word
 from ..tape import Function
 from ..tensor import Tensor
-from .dims import one_dim, several_dims, sizes_of
+from .dims import in_reach, one_dim, several_dims, sizes_of
 from .promotion import tensor_only
 from .views import mark_view
 
@@ -69,7 +70,8 @@ def _full_shape(op, array, sizes):
     fits = known == array.size if not free else free == 1 and known and array.size % known == 0
     if not fits:
         raise shape_error(op, "the number of elements must stay the same", input=array.shape, shape=sizes)
-    return tuple(array.size // known if size == -1 else size for size in sizes)
+    full = tuple(array.size // known if size == -1 else size for size in sizes)
+    return full if array.size else in_reach(op, full)
 
 
 def view(input, *shape):
@@ -81,7 +83,7 @@ def view(input, *shape):
     >>> x[0, 0]
     tensor(7.)
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list, np.integer)):
+    if len(shape) == 1 and not isinstance(shape[0], (tuple, list)) and not is_whole(shape[0]):
         return _view_dtype(input, shape[0])
     result = reshape(input, *shape)
     if result._array.size and result is not input and not np.may_share_memory(result._array, input._array):
@@ -105,7 +107,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     >>> minidl.flatten(minidl.zeros(2, 3, 4), 1).shape
     minidl.Size([2, 12])
     """
-    shape = tensor_only("flatten", input)._array.shape
+    shape = tensor_only("flatten", input).shape
     if not shape:
         return reshape(input, 1)
     start, end = one_dim("flatten", start_dim, len(shape)), one_dim("flatten", end_dim, len(shape))

@@ -13,7 +13,7 @@ from ..errors import ArgumentError, expect, shape_error
 from ..kernels import reference
 from ..tape import Function
 from ..tensor import Tensor, wrap
-from .arrays import ascontiguous, empty, empty_like, has_kernel, n_threads
+from .arrays import ascontiguous, empty, empty_like, expect_choice, expect_numbers, has_kernel, n_threads
 from .dims import one_dim
 from .exponential import exp, sigmoid
 from .join import Cat
@@ -74,6 +74,7 @@ def elu(input, alpha=1.0, inplace=False):
     tensor([-0.6321,  1.0000])
     """
     floats("elu", input)
+    expect_numbers("elu", alpha=alpha)
     return applied("elu", inplace, ExponentialLinear, input, alpha, 1, 1)
 
 
@@ -104,6 +105,7 @@ def celu(input, alpha=1.0, inplace=False):
     tensor([-0.7869,  1.0000])
     """
     floats("celu", input)
+    expect_numbers("celu", alpha=alpha)
     expect(alpha != 0, ArgumentError, "celu", "alpha must not be 0", alpha=alpha)
     return applied("celu", inplace, ExponentialLinear, input, alpha, 1 / alpha, 1)
 
@@ -192,8 +194,7 @@ def gelu(input, approximate="none"):
     tensor([-0.1587,  0.8413])
     """
     floats("gelu", input)
-    known = approximate in ("none", "tanh")
-    expect(known, ArgumentError, "gelu", 'approximate must be "none" or "tanh"', approximate=approximate)
+    expect_choice("gelu", "approximate", approximate, ("none", "tanh"))
     return Activation.apply(input, "gelu" if approximate == "none" else "tanh_gelu")
 
 

@@ -101,4 +101,5 @@ def softmin(input, dim=None, _stacklevel=3, dtype=None):
     >>> minidl.nn.functional.softmin(minidl.tensor([2.0, 2.0]), 0)
     tensor([0.5000, 0.5000])
     """
-    return softmax(-input, dim, dtype=dtype)
+    input, dim = prepared("softmin", input, dim, dtype)
+    return Softmax.apply(-input, dim)

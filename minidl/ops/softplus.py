@@ -6,7 +6,7 @@ import numpy as np
 from ..errors import ArgumentError, expect
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import empty_like
+from .arrays import empty_like, expect_numbers
 from .exponential import sigmoid
 from .masks import Chosen
 from .piecewise import floats
@@ -69,6 +69,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     tensor([  0.6931, 100.0000])
     """
     floats("softplus", input)
+    expect_numbers("softplus", beta=beta, threshold=threshold)
     expect(beta != 0, ArgumentError, "softplus", "beta must not be 0", beta=beta)
     return Softplus.apply(input, beta, threshold)
 

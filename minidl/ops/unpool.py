@@ -3,6 +3,7 @@
 from ..errors import ArgumentError, DTypeError, RangeError, ShapeError, word
 from ..shapes import numbers_for
 from ..tensor import Tensor
+from .arrays import is_whole, several
 from .pool_places import PlanePut
 from .pool_windows import checked_floats
 
@@ -12,14 +13,15 @@ __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
 def unpool_sizes(op, n, image, kernel_size, stride, padding, output_size):
     """(O - 1) stride - 2 padding + kernel per axis, or an output_size less than a stride away from it."""
     kernel = numbers_for(op, "kernel_size", kernel_size, n, least=1)
-    stride = kernel if stride is None or (isinstance(stride, tuple) and not stride) else numbers_for(op, "stride", stride, n, least=1)
+    stride = kernel if stride is None or several(stride) == () else numbers_for(op, "stride", stride, n, least=1)
     padding = numbers_for(op, "padding", padding, n, least=0)
     sizes = tuple((o - 1) * s - 2 * p + k for o, k, s, p in zip(image, kernel, stride, padding, strict=True))
     if output_size is not None:
-        wanted = tuple(output_size)[-n:] if len(tuple(output_size)) in (n, n + 2) else ()
+        given = several(output_size)
+        wanted = given[-n:] if len(given) in (n, n + 2) and all(map(is_whole, given)) else ()
         if len(wanted) != n or not all(size - s < out < size + s for size, s, out in zip(sizes, stride, wanted, strict=True)):
             rule = f"output_size must have {n} sizes, each less than a stride away from those computed"
-            raise ArgumentError(word(op, rule, output_size=tuple(output_size), computed=sizes, stride=stride))
+            raise ArgumentError(word(op, rule, output_size=given, computed=sizes, stride=stride))
         sizes = numbers_for(op, "output_size", wanted, n, least=1)
     if min(sizes) < 1:
         raise ShapeError(word(op, "the result must not be empty", input=image, kernel_size=kernel, stride=stride, padding=padding))

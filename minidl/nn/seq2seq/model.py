@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...arguments import is_whole
 from ...creation import full
-from ...errors import ArgumentError, ShapeError, expect, word
+from ...errors import ArgumentError, DTypeError, ShapeError, expect, word
 from ...modes import no_grad
 from ...ops import cat
 from ..module import Module
@@ -56,8 +57,10 @@ class Seq2Seq(Module):
 
     def __init__(self, encoder: Any, decoder: Decoder, start: int, end: int, bridge: Any = None):
         super().__init__()
+        expect(isinstance(decoder, Decoder), DTypeError, "Seq2Seq", "decoder must be a Decoder", decoder=type(decoder).__name__)
         for name, token in (("start", start), ("end", end)):
-            expect(0 <= token < decoder.vocabulary, ArgumentError, "Seq2Seq", f"{name} must be a token of the decoder", **{name: token})
+            known = is_whole(token) and 0 <= token < decoder.vocabulary
+            expect(known, ArgumentError, "Seq2Seq", f"{name} must be a token of the decoder", **{name: token})
         self.encoder, self.decoder = encoder, decoder
         self.start, self.end = start, end
         self.bridge = self._default_bridge() if bridge is None else bridge
