@@ -34,12 +34,19 @@ def numbers_for(op: str, name: str, value: object, n: int, least: int) -> tuple[
 
 
 def conv_sizes(
-    op: str, size: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+    op: str,
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    round_up: bool = False,
 ) -> tuple[int, ...]:
     """Output sizes floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 (Dumoulin & Visin 2016, relationship 15).
 
-    Raises ShapeError where the dilated kernel is larger than the padded input, so that there would be no output, and where the
-    padded input is beyond any memory.
+    With round_up the quotient is rounded up, so that the last kernel may hang over the end by less than a stride.
+    Raises ShapeError where the dilated kernel is larger than the padded input (and that), so that there would be no output, and
+    where the padded input is beyond any memory.
 
     >>> conv_sizes("conv2d", (227, 227), (11, 11), (4, 4), (0, 0), (1, 1))
     (55, 55)
@@ -48,7 +55,7 @@ def conv_sizes(
         raise ShapeError(word(op, "the padded input must have less than 2**46 values", input=size, padding=padding))
     out = []
     for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
-        room = n + 2 * p - d * (k - 1) - 1
+        room = n + 2 * p - d * (k - 1) - 1 + (s - 1 if round_up else 0)
         if room < 0 or k < 1:
             rule = "the kernel, dilated, must not be larger than the padded input, and each of its sizes at least 1"
             raise ShapeError(word(op, rule, input=size, kernel=kernel, padding=padding, dilation=dilation))
@@ -125,15 +132,15 @@ def pool_sizes(
     """
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         raise ArgumentError(word(op, "padding must be at most half of the kernel size", padding=padding, kernel_size=kernel))
-    out = list(conv_sizes(op, size, kernel, stride, padding, dilation))
+    out = conv_sizes(op, size, kernel, stride, padding, dilation, ceil_mode)
     if any(p and d > n for n, p, d in zip(size, padding, dilation, strict=True)):
         rule = "with padding, dilation must not be larger than the input, or a window would hold none of its values"
         raise ShapeError(word(op, rule, input=size, padding=padding, dilation=dilation))
     if ceil_mode:
-        for i, (n, k, s, p, d) in enumerate(zip(size, kernel, stride, padding, dilation, strict=True)):
-            rounded_up = -(-(n + 2 * p - d * (k - 1) - 1) // s) + 1
-            out[i] = rounded_up if (rounded_up - 1) * s < n + p else rounded_up - 1
-    return tuple(out)
+        out = tuple(o if (o - 1) * s < n + p else o - 1 for o, n, s, p in zip(out, size, stride, padding, strict=True))
+        if min(out) < 1:
+            raise ShapeError(word(op, "the input must not be empty", input=size, kernel=kernel, stride=stride, padding=padding))
+    return out
 
 
 def same_padding(

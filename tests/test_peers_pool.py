@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -73,6 +73,39 @@ def test_max_pooling(case, kind):
         x[x > 1] = np.nan
         x[x < -0.5] = -np.inf
     compare(f"max_pool{n}d", x, return_indices=True, **options)
+
+
+@st.composite
+def overhanging(draw, dilated=False):
+    """As `sliding`, with ceil_mode and windows larger than the padded image, of which a stride covers the rest."""
+    n, x = draw(inputs())
+    options = {"kernel_size": (), "stride": (), "padding": (), "dilation": (), "ceil_mode": True}
+    for size in x.shape[-n:]:
+        k = draw(st.integers(1, size + 3))
+        p = draw(st.integers(0, k // 2))
+        d = draw(st.integers(1, min(size, 2))) if dilated else 1
+        room = size + 2 * p - d * (k - 1) - 1
+        s = draw(st.integers(max(1, 1 - room), max(1, 1 - room) + 3))
+        for name, value in zip(options, (k, s, p, d), strict=False):
+            options[name] += (value,)
+    if not dilated:
+        del options["dilation"]
+    return n, x, options
+
+
+@drawn
+@given(case=overhanging(), count_include_pad=st.booleans())
+def test_average_pooling_of_windows_larger_than_the_image(case, count_include_pad):
+    n, x, options = case
+    assume(n < 3)  # PyTorch refuses volumes smaller than the kernel
+    compare(f"avg_pool{n}d", x, count_include_pad=count_include_pad, **options)
+
+
+@drawn
+@given(case=overhanging(dilated=True))
+def test_max_pooling_of_windows_larger_than_the_image(case):
+    n, x, options = case
+    compare(f"max_pool{n}d", np.round(x).astype(x.dtype), return_indices=True, **options)
 
 
 @drawn
