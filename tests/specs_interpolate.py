@@ -127,11 +127,11 @@ def channel_shuffle(x, groups):
 BAD_SHUFFLES = [
     (lambda: F.pixel_shuffle(ones(1, 6, 2, 2), 2), ShapeError, r"pixel_shuffle: channels must be a multiple of 4, got input \(1, 6, 2, 2\)"),
     (lambda: F.pixel_shuffle(ones(4, 2), 2), ShapeError, r"pixel_shuffle: input must be \(..., C, H, W\), got input \(4, 2\)"),
-    (lambda: F.pixel_shuffle(ones(4, 2, 2), 0), ArgumentError, "pixel_shuffle: upscale_factor must be an integer >= 1, got upscale_factor 0"),
+    (lambda: F.pixel_shuffle(ones(4, 2, 2), 0), ArgumentError, "upscale_factor must be an integer >= 1, .*, got upscale_factor 0"),
     (lambda: F.pixel_shuffle([1.0], 2), DTypeError, "pixel_shuffle: tensors are needed for input"),
     (lambda: F.pixel_unshuffle(ones(1, 3, 2), 2), ShapeError, "pixel_unshuffle: height and width must be multiples of 2"),
     (lambda: F.channel_shuffle(ones(1, 5, 2), 2), ShapeError, r"channel_shuffle: groups must divide the channels, got input \(1, 5, 2\), groups 2"),
-    (lambda: F.channel_shuffle(ones(1, 5, 2), 1.5), ArgumentError, "channel_shuffle: groups must be an integer >= 1, got groups 1.5"),
+    (lambda: F.channel_shuffle(ones(1, 5, 2), 1.5), ArgumentError, "channel_shuffle: groups must be an integer >= 1, .*, got groups 1.5"),
 ]
 
 SPECS = [

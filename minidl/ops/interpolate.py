@@ -124,7 +124,7 @@ def _per_axis(name, value, n):
 
 def _factor(op, name, value):
     if not is_whole(value) or not 1 <= value < LARGEST:
-        raise ArgumentError(word(op, f"{name} must be an integer from 1 to 2**46", **{name: value}))
+        raise ArgumentError(word(op, f"{name} must be an integer >= 1, less than 2**46", **{name: value}))
     return int(value)
 
 

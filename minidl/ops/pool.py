@@ -173,7 +173,8 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     """Maximum of every window: out[n, c, i, j] = max over h, w of x[n, c, i SH - PH + h DH, j SW - PW + w DW].
 
     input: (N, C, H, W) or (C, H, W). Returns (N, C, OH, OW) or (C, OH, OW), OH as in `conv2d`; with ceil_mode it is rounded
-    up, and windows may hang over the end, also of an image smaller than they are. Padding counts as minus infinity; NaN wins over everything.
+    up, and windows may hang over the end, also of an image smaller than they are. Padding counts as minus infinity; NaN wins
+    over everything.
     kernel_size, stride (default: kernel_size), padding (at most half the kernel), dilation: an integer or two.
     return_indices: also return where in its plane (h W + w) each maximum lies, int64: the first of equals, the last NaN.
 

@@ -55,7 +55,7 @@ def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
     if input.ndim < 3:
         raise shape_error("local_response_norm", "input must have at least 3 dimensions, (N, C, ...)", input=input.shape)
     if not is_whole(size) or not 1 <= size < LARGEST:
-        raise ArgumentError(word("local_response_norm", "size must be an integer >= 1 and less than 2**46", size=size))
+        raise ArgumentError(word("local_response_norm", "size must be an integer >= 1, less than 2**46", size=size))
     expect_numbers("local_response_norm", alpha=alpha, beta=beta, k=k)
     around = ChannelWindow.apply(input * input, size // 2, (size - 1) // 2)
     scale = around * (alpha / size) + k
