@@ -365,6 +365,19 @@ def test_clipping_by_value():
     assert weight.grad.tolist() == [-0.5, 0.25, 0.5]
 
 
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: nn.utils.clip_grad_norm_(None, 1.0), "clip_grad_norm_: a tensor or an iterable of tensors is needed, got given NoneType"),
+    (lambda: nn.utils.clip_grad_norm_([1.0], 1.0), "clip_grad_norm_: a tensor or an iterable of tensors"),
+    (lambda: nn.utils.clip_grad_norm_([], "a"), "clip_grad_norm_: max_norm must be a number, not negative, got max_norm 'a'"),
+    (lambda: nn.utils.clip_grad_norm_([], -1), "clip_grad_norm_: max_norm must be a number, not negative, got max_norm -1"),
+    (lambda: nn.utils.clip_grad_norm_([], 1.0, norm_type=None), "clip_grad_norm_: norm_type must be a number"),
+    (lambda: nn.utils.clip_grad_value_([], None), "clip_grad_value_: clip_value must be a number, not negative, got clip_value None"),
+])  # fmt: skip
+def test_clipping_refuses_what_is_no_number(call, message):
+    with pytest.raises((minidl.DTypeError, minidl.ArgumentError), match=message):
+        call()
+
+
 def test_parameters_as_a_vector_and_back():
     layer = nn.Linear(3, 2)
     vector = nn.utils.parameters_to_vector(layer.parameters())

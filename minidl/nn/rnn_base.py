@@ -122,6 +122,8 @@ class RNNBase(Module):
             For sizes, states, dtypes and lengths that do not fit.
         """
         op = self._get_name()
+        if trace is not None and not isinstance(trace, RecurrentTrace):
+            raise DTypeError(word(op, "trace must be a RecurrentTrace", trace=type(trace).__name__))
         if lengths is not None:
             return self._padded(op, input, hx, lengths, trace)
         if isinstance(input, PackedSequence):

@@ -18,6 +18,7 @@ from .. import init
 from ..linear import Linear
 from ..module import Module
 from ..parameter import Parameter
+from .checks import expect_counts, expect_mask, expect_tensors
 
 __all__ = ["AdditiveAttention", "DotAttention", "GeneralAttention", "padding_mask"]
 
@@ -32,6 +33,7 @@ def padding_mask(lengths: Any, steps: int) -> Any:
     tensor([[ True,  True,  True],
             [ True, False, False]])
     """
+    expect_counts("padding_mask", steps=steps)
     array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
     expect(array.ndim == 1 and array.dtype.kind in "iu", DTypeError, "padding_mask", "lengths must be N integers", lengths=lengths)
     fits = not array.size or (array.min() >= 1 and array.max() <= steps)
@@ -59,7 +61,11 @@ class _Attention(Module):
         them, to save computing them anew. Raises ShapeError where sizes do not fit.
         """
         self._check(query, memory, mask)
-        scores = self._scores(query, self.keys(memory) if keys is None else keys)
+        keys = self.keys(memory) if keys is None else keys
+        expect_tensors(self._get_name(), keys=keys)
+        if keys.ndim != 3 or keys.shape[:2] != memory.shape[:2]:
+            raise ShapeError(word(self._get_name(), "keys must be (N, S, K)", keys=tuple(keys.shape), memory=tuple(memory.shape)))
+        scores = self._scores(query, keys)
         if mask is not None:
             scores = where(mask.unsqueeze(1), scores, -math.inf)
         alignment = softmax(scores, -1)
@@ -67,14 +73,14 @@ class _Attention(Module):
 
     def _check(self, query: Any, memory: Any, mask: Any) -> None:
         op = self._get_name()
+        expect_tensors(op, query=query, memory=memory)
         if query.ndim != 3 or memory.ndim != 3 or query.shape[0] != memory.shape[0]:
             raise ShapeError(word(op, "query must be (N, L, Q) and memory (N, S, H)", query=tuple(query.shape), memory=tuple(memory.shape)))
         sizes = query.shape[2], memory.shape[2]
         if sizes != (self.query_size, self.memory_size):
             rule = f"Q must be {self.query_size} and H {self.memory_size}"
             raise ShapeError(word(op, rule, query=tuple(query.shape), memory=tuple(memory.shape)))
-        if mask is not None and tuple(mask.shape) != tuple(memory.shape[:2]):
-            raise ShapeError(word(op, "mask must be (N, S)", mask=tuple(mask.shape), memory=tuple(memory.shape)))
+        expect_mask(op, mask, memory)
 
     def extra_repr(self) -> str:
         """The sizes."""
@@ -105,6 +111,7 @@ class DotAttention(_Attention):
 
     def __init__(self, size: int):
         super().__init__()
+        expect_counts("DotAttention", size=size)
         self.query_size = self.memory_size = size
 
 
@@ -135,6 +142,7 @@ class GeneralAttention(_Attention):
 
     def __init__(self, query_size: int, memory_size: int, device: Any = None, dtype: Any = None):
         super().__init__()
+        expect_counts("GeneralAttention", query_size=query_size, memory_size=memory_size)
         self.query_size, self.memory_size = query_size, memory_size
         self.weight = Linear(memory_size, query_size, bias=False, device=device, dtype=dtype)
 
@@ -170,8 +178,9 @@ class AdditiveAttention(_Attention):
 
     def __init__(self, query_size: int, memory_size: int, units: int | None = None, device: Any = None, dtype: Any = None):
         super().__init__()
-        self.query_size, self.memory_size = query_size, memory_size
         units = query_size if units is None else units
+        expect_counts("AdditiveAttention", query_size=query_size, memory_size=memory_size, units=units)
+        self.query_size, self.memory_size = query_size, memory_size
         self.query = Linear(query_size, units, bias=False, device=device, dtype=dtype)
         self.memory = Linear(memory_size, units, device=device, dtype=dtype)
         self.v = Parameter(empty(units, device=device, dtype=dtype))

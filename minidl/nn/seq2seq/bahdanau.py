@@ -6,6 +6,7 @@ from typing import Any
 
 from ...ops import cat, dropout, maxout
 from ..linear import Linear
+from .checks import expect_counts
 from .decoder import Decoder
 from .state import DecoderState
 
@@ -58,6 +59,7 @@ class BahdanauDecoder(Decoder):
         padding_idx: int | None = None,
     ):
         attention = "additive" if attention is None else attention
+        expect_counts("BahdanauDecoder", memory_size=memory_size)
         super().__init__(
             vocabulary, embedding_dim, hidden_size, memory_size, attention, cell, num_layers, dropout, padding_idx, memory_size
         )
@@ -65,9 +67,9 @@ class BahdanauDecoder(Decoder):
 
     def step(self, tokens: Any, state: DecoderState) -> tuple[Any, Any, DecoderState]:
         """One step from tokens (N,): logits (N, V), alignment (N, S), the new state."""
+        embedded = self.embed(tokens, state).unsqueeze(1)
         top = state.hidden[0] if isinstance(state.hidden, tuple) else state.hidden
         context, alignment = self.attention(top[-1].unsqueeze(1), state.memory, state.mask, state.keys)  # (N, 1, H), (N, 1, S)
-        embedded = self.embed(tokens).unsqueeze(1)
         new, hidden = self.rnn(cat([embedded, context], 2), state.hidden)  # (N, 1, U)
         pieces = self.readout(cat([new, embedded, context], 2)).squeeze(1)
         logits = self.out(dropout(maxout(pieces, 2), self.dropout, self.training))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import ArgumentError, RangeError, ShapeError, expect, word
+from ...arguments import expect_choice
+from ...errors import ArgumentError, DTypeError, RangeError, ShapeError, expect, word
 from ...modes import no_grad
 from ...ops import dropout, stack, where
 from ...random import rand
+from ...tensor import Tensor
 from ..embedding import Embedding
 from ..linear import Linear
 from ..module import Module
+from ..rnn_checks import check_options
 from .attention import AdditiveAttention, DotAttention, GeneralAttention
-from .encoder import CELLS, expect_tokens
+from .checks import expect_counts, expect_hidden, expect_memory, expect_number, expect_tokens
+from .encoder import CELLS
 from .state import DecoderState
 
 __all__ = ["Decoder"]
@@ -22,12 +26,14 @@ def attention_for(op: str, attention: Any, query_size: int, memory_size: int) ->
     """Return the attention module that a name stands for; modules and None as they are."""
     if attention is None or isinstance(attention, Module):
         return attention
-    if attention == "dot":
+    if isinstance(attention, str) and attention == "dot":
         rule = "dot-product attention needs states of one size in encoder and decoder"
         expect(query_size == memory_size, ArgumentError, op, rule, hidden_size=query_size, memory_size=memory_size)
         return DotAttention(query_size)
     known = {"general": GeneralAttention, "additive": AdditiveAttention}
-    expect(attention in known, ArgumentError, op, 'attention must be "dot", "general", "additive", a module or None', attention=attention)
+    if not isinstance(attention, str) or attention not in known:
+        got = attention if isinstance(attention, str) else repr(attention)
+        raise ArgumentError(word(op, 'attention must be "dot", "general", "additive", a module or None', attention=got))
     return known[attention](query_size, memory_size)
 
 
@@ -51,26 +57,36 @@ class Decoder(Module):
         extra_input: int,
     ):
         super().__init__()
-        expect(cell in CELLS, ArgumentError, self._get_name(), f"cell must be one of {', '.join(CELLS)}", cell=cell)
+        op = self._get_name()
+        expect_choice(op, "cell", cell, tuple(CELLS))
+        sizes = {"vocabulary": vocabulary, "embedding_dim": embedding_dim, "hidden_size": hidden_size, "num_layers": num_layers}
+        check_options(op, sizes, {}, {"dropout": dropout}, 0)
+        expect_counts(op, memory_size=memory_size)
         self.vocabulary, self.hidden_size, self.memory_size, self.dropout = vocabulary, hidden_size, memory_size, dropout
         self.embedding = Embedding(vocabulary, embedding_dim, padding_idx)
         between = dropout if num_layers > 1 else 0.0
         self.rnn = CELLS[cell](embedding_dim + extra_input, hidden_size, num_layers, batch_first=True, dropout=between)
-        self.attention: Any = attention_for(self._get_name(), attention, hidden_size, memory_size)
+        self.attention: Any = attention_for(op, attention, hidden_size, memory_size)
         self.out = Linear(hidden_size, vocabulary)
 
     def begin(self, hidden: Any, memory: Any = None, mask: Any = None) -> DecoderState:
         """Return the state before the first step: `hidden` (layers, N, U) (for an LSTM a pair), memory (N, S, H), mask (N, S)."""
+        batch = expect_hidden(self._get_name(), self.rnn, hidden)
         if self.attention is None:
             return DecoderState(hidden)
-        if memory is None:
-            raise ArgumentError(word(self._get_name(), "a decoder with attention needs a memory", memory=None))
-        if memory.shape[-1] != self.memory_size:
-            raise ShapeError(word(self._get_name(), f"memory must be (N, S, {self.memory_size})", memory=tuple(memory.shape)))
+        expect_memory(self._get_name(), memory, mask, batch, self.memory_size)
         return DecoderState(hidden, memory, self.attention.keys(memory), mask)
 
-    def embed(self, tokens: Any) -> Any:
-        """Embeddings of tokens, with dropout while training."""
+    def embed(self, tokens: Any, state: DecoderState) -> Any:
+        """Embeddings of tokens (N,) or (N, L), with dropout while training; raises unless tokens and state are what they must be."""
+        op = self._get_name()
+        if not isinstance(state, DecoderState):
+            raise DTypeError(word(op, "state must be what begin or a step returned", state=type(state).__name__))
+        if not isinstance(tokens, Tensor) or tokens._array.dtype.kind not in "iu":
+            raise DTypeError(word(op, "tokens must be a tensor of integers", tokens=getattr(tokens, "dtype", type(tokens).__name__)))
+        batch = (state.hidden[0] if isinstance(state.hidden, tuple) else state.hidden).shape[1]
+        if tokens.ndim not in (1, 2) or tokens.shape[0] != batch:
+            raise ShapeError(word(op, f"tokens of {batch} sequences are needed", tokens=tuple(tokens.shape)))
         return dropout(self.embedding(tokens), self.dropout, self.training)
 
     def step(self, tokens: Any, state: DecoderState) -> tuple[Any, Any, DecoderState]:
@@ -86,8 +102,7 @@ class Decoder(Module):
         Source: scheduled sampling, Bengio, Vinyals, Jaitly, Shazeer, 2015.
         """
         expect_tokens(self._get_name(), tokens)
-        ok = 0 <= teacher_forcing <= 1
-        expect(ok, RangeError, self._get_name(), "teacher_forcing must lie in 0 to 1", teacher_forcing=teacher_forcing)
+        expect_number(self._get_name(), "teacher_forcing", teacher_forcing, 0, 1, RangeError)
         if teacher_forcing == 1:
             return self.run(tokens, state)
         outputs: list[Any] = []

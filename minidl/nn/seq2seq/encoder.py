@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import ArgumentError, DTypeError, ShapeError, expect, word
+from ...arguments import expect_choice
+from ...errors import ShapeError, word
 from ...ops import cat, dropout, stack, tanh
-from ...tensor import Tensor
 from ..container import ModuleList
 from ..embedding import Embedding
 from ..linear import Linear
 from ..module import Module
 from ..rnn import GRU, LSTM, RNN
+from ..rnn_checks import check_options
+from .checks import expect_counts, expect_tensors, expect_tokens
 
 __all__ = ["CELLS", "Bridge", "Encoder"]
 
 CELLS: dict[str, Any] = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
-
-
-def expect_tokens(op: str, tokens: Any) -> None:
-    """Raise the worded error unless tokens are integers (N, steps), at least one step."""
-    if not isinstance(tokens, Tensor) or tokens._array.dtype.kind not in "iu":
-        raise DTypeError(word(op, "tokens must be a tensor of integers", tokens=getattr(tokens, "dtype", type(tokens).__name__)))
-    if tokens.ndim != 2 or tokens.shape[1] == 0:
-        raise ShapeError(word(op, "tokens must be (N, steps), at least one step", tokens=tuple(tokens.shape)))
 
 
 class Encoder(Module):
@@ -75,7 +69,9 @@ class Encoder(Module):
         padding_idx: int | None = None,
     ):
         super().__init__()
-        expect(cell in CELLS, ArgumentError, "Encoder", f"cell must be one of {', '.join(CELLS)}", cell=cell)
+        expect_choice("Encoder", "cell", cell, tuple(CELLS))
+        sizes = {"vocabulary": vocabulary, "embedding_dim": embedding_dim, "hidden_size": hidden_size, "num_layers": num_layers}
+        check_options("Encoder", sizes, {"bidirectional": bidirectional}, {"dropout": dropout}, 0)
         self.dropout = dropout
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.directions = 2 if bidirectional else 1
@@ -121,6 +117,7 @@ class Bridge(Module):
 
     def __init__(self, directions: int, size: int, hidden_size: int, num_layers: int = 1, parts: int = 1):
         super().__init__()
+        expect_counts("Bridge", directions=directions, size=size, hidden_size=hidden_size, num_layers=num_layers, parts=parts)
         self.directions, self.num_layers, self.parts = directions, num_layers, parts
         plain = directions == 1 and size == hidden_size
         self.maps: Any = None if plain else ModuleList([Linear(directions * size, hidden_size) for _ in range(num_layers * parts)])
@@ -130,9 +127,11 @@ class Bridge(Module):
         if self.maps is None:
             return states
         each = states if isinstance(states, tuple) else (states,)
-        if len(each) != self.parts or each[0].shape[0] != self.num_layers * self.directions:
+        for state in each:
+            expect_tensors("Bridge", states=state)
+        if len(each) != self.parts or any(state.ndim != 3 or state.shape[0] != self.num_layers * self.directions for state in each):
             rule = f"{self.parts} states of {self.num_layers} layers times {self.directions} directions are needed"
-            raise ShapeError(word("Bridge", rule, states=len(each), first=tuple(each[0].shape)))
+            raise ShapeError(word("Bridge", rule, states=len(each), shapes=tuple(tuple(state.shape) for state in each)))
         mapped = tuple(self._map(part, state) for part, state in enumerate(each))
         return mapped if isinstance(states, tuple) else mapped[0]
 

@@ -7,6 +7,7 @@ from typing import Any
 from ...creation import zeros
 from ...ops import cat, dropout, tanh
 from ..linear import Linear
+from ..utils.rnn import expect_flags
 from .decoder import Decoder
 from .state import DecoderState
 
@@ -77,6 +78,7 @@ class LuongDecoder(Decoder):
         padding_idx: int | None = None,
         input_feeding: bool = False,
     ):
+        expect_flags("LuongDecoder", input_feeding=input_feeding)
         extra = hidden_size if input_feeding else 0
         super().__init__(
             vocabulary, embedding_dim, hidden_size, memory_size, attention, cell, num_layers, dropout, padding_idx, extra
@@ -96,11 +98,11 @@ class LuongDecoder(Decoder):
         """All steps of given inputs at once, one after the other with input feeding."""
         if self.input_feeding:
             return super().run(tokens, state)
-        return self._steps(self.embed(tokens), state)
+        return self._steps(self.embed(tokens, state), state)
 
     def step(self, tokens: Any, state: DecoderState) -> tuple[Any, Any, DecoderState]:
         """One step from tokens (N,): logits (N, V), alignment (N, S) or None, the new state."""
-        inputs = self.embed(tokens).unsqueeze(1)  # (N, 1, D)
+        inputs = self.embed(tokens, state).unsqueeze(1)  # (N, 1, D)
         if state.feed is not None:
             inputs = cat([inputs, state.feed.unsqueeze(1)], 2)
         logits, alignment, state = self._steps(inputs, state)

@@ -11,8 +11,9 @@ from ...modes import no_grad
 from ...ops import cat
 from ..module import Module
 from .attention import padding_mask
+from .checks import expect_tokens
 from .decoder import Decoder
-from .encoder import Bridge, Encoder, expect_tokens
+from .encoder import Bridge, Encoder
 from .search import Found, beam_search, greedy_search
 from .state import DecoderState
 
@@ -57,7 +58,9 @@ class Seq2Seq(Module):
 
     def __init__(self, encoder: Any, decoder: Decoder, start: int, end: int, bridge: Any = None):
         super().__init__()
+        expect(isinstance(encoder, Module), DTypeError, "Seq2Seq", "encoder must be a module", encoder=type(encoder).__name__)
         expect(isinstance(decoder, Decoder), DTypeError, "Seq2Seq", "decoder must be a Decoder", decoder=type(decoder).__name__)
+        expect(bridge is None or isinstance(bridge, Module), DTypeError, "Seq2Seq", "bridge must be a module", bridge=type(bridge).__name__)
         for name, token in (("start", start), ("end", end)):
             known = is_whole(token) and 0 <= token < decoder.vocabulary
             expect(known, ArgumentError, "Seq2Seq", f"{name} must be a token of the decoder", **{name: token})
@@ -67,6 +70,9 @@ class Seq2Seq(Module):
 
     def _default_bridge(self) -> Bridge:
         encoder, rnn = self.encoder, self.decoder.rnn
+        if not isinstance(encoder, Encoder) and not (hasattr(encoder, "directions") and hasattr(encoder, "hidden_size")):
+            rule = "an encoder of your own needs a bridge of your own, or directions and hidden_size"
+            raise ArgumentError(word("Seq2Seq", rule, encoder=type(encoder).__name__))
         if isinstance(encoder, Encoder) and (encoder.rnn.cell != rnn.cell or encoder.num_layers != rnn.num_layers):
             rule = "encoder and decoder must have the same cell and layers, or a bridge of your own"
             got = {"encoder": f"{encoder.rnn.cell} x {encoder.num_layers}", "decoder": f"{rnn.cell} x {rnn.num_layers}"}
@@ -76,7 +82,7 @@ class Seq2Seq(Module):
 
     def begin(self, source: Any, source_lengths: Any = None) -> DecoderState:
         """Read the source and return the state of the decoder before its first step."""
-        expect_tokens("Seq2Seq", source)
+        expect_tokens("Seq2Seq", source, "source")
         memory, last = self.encoder(source, source_lengths)
         mask = None if source_lengths is None else padding_mask(source_lengths, source.shape[1])
         return self.decoder.begin(self.bridge(last), memory, mask)
@@ -85,7 +91,8 @@ class Seq2Seq(Module):
         self, source: Any, target: Any, source_lengths: Any = None, teacher_forcing: float = 1.0
     ) -> tuple[Any, Any]:
         """Return the logits of every target token and the alignment; teacher_forcing as of `Decoder.forward`."""
-        expect_tokens("Seq2Seq", target)
+        expect_tokens("Seq2Seq", source, "source")
+        expect_tokens("Seq2Seq", target, "target")
         if source.shape[0] != target.shape[0]:
             raise ShapeError(word("Seq2Seq", "as many sources as targets", source=tuple(source.shape), target=tuple(target.shape)))
         first = full((target.shape[0], 1), self.start, dtype=target.dtype)

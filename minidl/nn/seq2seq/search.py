@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import ArgumentError, expect
+from ...errors import DTypeError, expect
 from ...modes import no_grad
 from ...ops import log_softmax
 from ...tensor import wrap
+from .checks import expect_counts, expect_number
 
 __all__ = ["Found", "beam_search", "greedy_search", "length_penalty"]
 
@@ -39,7 +40,16 @@ def length_penalty(length: int, alpha: float) -> float:
     >>> length_penalty(7, 0.0), length_penalty(7, 1.0)
     (1.0, 2.0)
     """
+    expect_number("length_penalty", "length", length, 0)
+    expect_number("length_penalty", "alpha", alpha, 0)
     return ((5 + length) / 6) ** alpha
+
+
+def expect_search(op: str, step: Any, batch: int, start: int, end: int, **counts: int) -> None:
+    """Raise unless `step` can be called, batch, start and end are integers of at least 0, and the counts of at least 1."""
+    expect(callable(step), DTypeError, op, "step must be a function of tokens and a state", step=type(step).__name__)
+    expect_counts(op, 0, batch=batch, start=start, end=end)
+    expect_counts(op, **counts)
 
 
 def _asked(step: Callable, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, np.ndarray | None, Any]:
@@ -52,12 +62,15 @@ def _asked(step: Callable, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, 
 def greedy_search(step: Callable, state: Any, batch: int, start: int, end: int, max_length: int) -> list[Found]:
     """Take the most probable token at every step, until `end` or max_length tokens; one `Found` per sequence.
 
+    Raises ArgumentError or DTypeError unless max_length is an integer of at least 1.
+
     >>> import minidl
     >>> from minidl.nn.seq2seq import greedy_search
     >>> table = minidl.tensor([[0.0, 5.0, 0.0], [0.0, 0.0, 5.0], [5.0, 0.0, 0.0]])  # after 0 comes 1, after 1 comes 2
     >>> greedy_search(lambda tokens, state: (table[tokens], None, state), None, 1, start=0, end=2, max_length=9)[0].tokens
     [1]
     """
+    expect_search("greedy_search", step, batch, start, end, max_length=max_length)
     tokens = np.full(batch, start, np.int64)
     outputs: list[list[int]] = [[] for _ in range(batch)]
     alignments: list[list[np.ndarray]] = [[] for _ in range(batch)]
@@ -89,7 +102,7 @@ def beam_search(
     max_length tokens counts as it is. Width 1 with alpha 0 is greedy search, a width of the number of all
     outputs is exhaustive.
 
-    Raises ArgumentError unless width and max_length are at least 1 and alpha is not negative.
+    Raises ArgumentError or DTypeError unless width and max_length are integers of at least 1, alpha a number of at least 0.
 
     Source: Graves, "Sequence transduction with recurrent neural networks", 2012, section 3.2; Wu et al. 2016, section 7.
 
@@ -100,9 +113,8 @@ def beam_search(
     >>> [each.tokens for each in found[0]][:2]
     [[], [1]]
     """
-    for name, number in (("width", width), ("max_length", max_length)):
-        expect(number >= 1, ArgumentError, "beam_search", f"{name} must be at least 1", **{name: number})
-    expect(alpha >= 0, ArgumentError, "beam_search", "alpha must not be negative", alpha=alpha)
+    expect_search("beam_search", step, batch, start, end, max_length=max_length, width=width)
+    expect_number("beam_search", "alpha", alpha, 0)
     beams = [_Beam(width, end, max_length, alpha) for _ in range(batch)]
     state = _select(state, np.repeat(np.arange(batch), width), False)
     tokens = np.full(batch * width, start, np.int64)

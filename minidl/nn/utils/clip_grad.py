@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from ...errors import ArgumentError, GradError
+from ...errors import ArgumentError, DTypeError, GradError, word
 from ...tensor import Tensor, wrap
 from ...versions import changed
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
-    params: Any = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [param.grad._array for param in params if param.grad is not None]
+def _listed(op: str, tensors: Tensor | Iterable[Tensor]) -> list[Any]:
+    found: Any = [tensors] if isinstance(tensors, Tensor) else list(tensors) if isinstance(tensors, Iterable) else None
+    if found is None or not all(isinstance(each, Tensor) for each in found):
+        raise DTypeError(word(op, "a tensor or an iterable of tensors is needed", given=type(tensors).__name__))
+    return found
+
+
+def _gradients(op: str, parameters: Tensor | Iterable[Tensor]) -> list[np.ndarray]:
+    return [param.grad._array for param in _listed(op, parameters) if param.grad is not None]
+
+
+def _bound(op: str, name: str, value: float) -> float:
+    """The value as a float; raises unless it is a number that is not negative."""
+    number = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+    if isinstance(number, bool) or not isinstance(number, Real) or not number >= 0:
+        raise ArgumentError(word(op, f"{name} must be a number, not negative", **{name: repr(value)}))
+    return float(number)
 
 
 def _norm(arrays: list[np.ndarray], norm_type: float) -> float:
@@ -42,8 +57,9 @@ def get_total_norm(
     >>> get_total_norm([minidl.tensor([3.0]), minidl.tensor([4.0])])
     tensor(5.)
     """
-    tensors = [tensors] if isinstance(tensors, Tensor) else tensors
-    return _total([tensor._array for tensor in tensors], float(norm_type), error_if_nonfinite, "get_total_norm")
+    op = "get_total_norm"
+    arrays = [tensor._array for tensor in _listed(op, tensors)]
+    return _total(arrays, _bound(op, "norm_type", norm_type), error_if_nonfinite, op)
 
 
 def _total(arrays: list[np.ndarray], norm_type: float, error_if_nonfinite: bool, op: str) -> Tensor:
@@ -80,6 +96,8 @@ def clip_grad_norm_(
     -------
     0-d tensor : the norm before clipping.
 
+    Raises ArgumentError for a bound or p that is no number or negative, GradError as `error_if_nonfinite` asks.
+
     Examples
     --------
     >>> import minidl
@@ -91,9 +109,10 @@ def clip_grad_norm_(
 
     Source: Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
     """
-    arrays = _gradients(parameters)
-    total = _total(arrays, float(norm_type), error_if_nonfinite, "clip_grad_norm_")
-    factor = float(max_norm) / (total.item() + 1e-6)
+    op = "clip_grad_norm_"
+    bound, arrays = _bound(op, "max_norm", max_norm), _gradients(op, parameters)
+    total = _total(arrays, _bound(op, "norm_type", norm_type), error_if_nonfinite, op)
+    factor = bound / (total.item() + 1e-6)
     if not factor >= 1:  # NaN included: it spreads to all gradients, as in PyTorch
         for array in arrays:
             array *= array.dtype.type(factor)
@@ -102,7 +121,7 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
-    """Clip each number of each gradient to [-clip_value, clip_value].
+    """Clip each number of each gradient to [-clip_value, clip_value]; raises ArgumentError unless that is a number, not negative.
 
     Examples
     --------
@@ -114,7 +133,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     >>> weight.grad
     tensor([-1.0000,  0.5000])
     """
-    clip_value = float(clip_value)
-    for array in _gradients(parameters):
+    clip_value = _bound("clip_grad_value_", "clip_value", clip_value)
+    for array in _gradients("clip_grad_value_", parameters):
         np.clip(array, -clip_value, clip_value, out=array)
         changed(array)

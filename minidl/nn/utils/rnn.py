@@ -95,6 +95,13 @@ def invert_permutation(permutation):
     return wrap(np.argsort(permutation._array, kind="stable"))
 
 
+def expect_flags(op: str, **flags: Any) -> None:
+    """Raise unless all are bools."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
+
+
 def checked_lengths(op: str, lengths: Any, batch: int, steps: int) -> np.ndarray:
     """`lengths` as an int64 array, each from 1 to `steps`, one per sequence of the batch; or the worded error."""
     try:
@@ -162,6 +169,7 @@ def pack_padded_sequence(input: Any, lengths: Any, batch_first: bool = False, en
     [1.0, 4.0, 2.0, 3.0]
     """
     op = "pack_padded_sequence"
+    expect_flags(op, batch_first=batch_first, enforce_sorted=enforce_sorted)
     steps, batch = sequence_batch(op, input, batch_first)
     if batch == 0 or steps == 0:
         raise ShapeError(word(op, "at least one sequence of at least one step is needed", input=tuple(input.shape)))
@@ -191,6 +199,7 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
     op = "pad_packed_sequence"
     if not isinstance(sequence, PackedSequence):
         raise DTypeError(word(op, "a PackedSequence is needed", sequence=type(sequence).__name__))
+    expect_flags(op, batch_first=batch_first)
     sizes = checked_packed(op, sequence)
     batch, steps = int(sizes[0]), len(sizes)
     if total_length is not None:
@@ -234,7 +243,8 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
     """
     op = "pad_sequence"
     found = checked_sequences(op, sequences)
-    if padding_side not in ("left", "right"):
+    expect_flags(op, batch_first=batch_first)
+    if not isinstance(padding_side, str) or padding_side not in ("left", "right"):
         raise ArgumentError(word(op, "padding_side must be left or right", padding_side=padding_side))
     lengths = np.array([each.shape[0] for each in found])
     batch, steps = len(found), int(lengths.max())
@@ -254,6 +264,7 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
     [[1.0, 2.0], [3.0]]
     """
     op = "unpad_sequence"
+    expect_flags(op, batch_first=batch_first)
     steps, batch = sequence_batch(op, padded_sequences, batch_first)
     array = checked_lengths(op, lengths, batch, steps).tolist()
     if batch_first:
@@ -271,6 +282,7 @@ def pack_sequence(sequences: Any, enforce_sorted: bool = True) -> PackedSequence
     [1.0, 4.0, 2.0]
     """
     found = checked_sequences("pack_sequence", sequences)
+    expect_flags("pack_sequence", enforce_sorted=enforce_sorted)
     return pack_padded_sequence(pad_sequence(found), [each.shape[0] for each in found], enforce_sorted=enforce_sorted)
 
 
