@@ -173,9 +173,9 @@ static isize NAME(add_piece)(const NAME(correlation) *p, piece *pieces, isize co
     return count + 1;
 }
 
-/* Runs and pieces of the panel whose first pixel is `pixel`, cut at the ends of grid rows; returns the number of columns. */
-static isize NAME(cut_patches)(const NAME(correlation) *p, isize images, isize pixel, run *runs, isize *n_runs, piece *pieces, isize *n_pieces) {
-    const isize grid = volume(p->grid), end = min_size(pixel + NR, images * grid);
+/* Runs and pieces of the panel of the pixels from `pixel` to `end`, at most NR, cut at the ends of grid rows; returns their number. */
+static isize NAME(cut_patches)(const NAME(correlation) *p, isize pixel, isize end, run *runs, isize *n_runs, piece *pieces, isize *n_pieces) {
+    const isize grid = volume(p->grid);
     isize column = 0;
     *n_runs = *n_pieces = 0;
     while (pixel < end) {
@@ -344,7 +344,7 @@ static void NAME(correlate_patches)(const NAME(correlation) *p, isize images, is
     piece pieces[NR];
     isize n_runs, n_pieces;
     for (isize panel = first; panel < last; panel++) {
-        const isize columns = NAME(cut_patches)(p, images, panel * NR, runs, &n_runs, pieces, &n_pieces), width = round_up(columns, LANES);
+        const isize columns = NAME(cut_patches)(p, panel * NR, min_size(panel * NR + NR, images * volume(p->grid)), runs, &n_runs, pieces, &n_pieces), width = round_up(columns, LANES);
         NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .b = scratch, .ldb = width};
         NAME(pack_patches)(p, src, runs, n_runs, columns, scratch, width);
         NAME(correlate_panel)(p, &job, a, columns, pieces, n_pieces, bias, relu, dst);

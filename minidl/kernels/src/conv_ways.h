@@ -2,6 +2,7 @@
  *
  *     all three         conv_depthwise.h for filters of one channel each
  *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters with many channels
+ *     all three         conv_columns.h for few pixels with many weights, in the gradient of the weights before Winograd's
  *     conv              conv_bands.h with strides and for images beyond the cache, else conv.h: the packed core
  *     conv_grad_x       the same, but conv_scatter.h for small images with few zeros around them
  *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few filters, else conv_weight.h
@@ -12,6 +13,7 @@
 
 #include "conv.h"
 #include "conv_bands.h"
+#include "conv_columns.h"
 #include "conv_depthwise.h"
 #include "conv_few.h"
 #include "conv_pointwise.h"
@@ -25,6 +27,7 @@ isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
     band_plan bands;
     if (is_depthwise(s)) return NAME(planes_size)(s);
     if (tile) return NAME(winograd_scratch)(s, 0, tile, n_threads);
+    if (NAME(is_columns)(s, COLUMNS_FORWARD)) return NAME(columns_scratch)(s, COLUMNS_FORWARD, n_threads);
     return NAME(is_bands)(&bands, s, 0) ? NAME(bands_scratch)(&bands, s, n_threads) : NAME(packed_scratch)(s, n_threads);
 }
 
@@ -34,6 +37,7 @@ void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const vo
     band_plan bands;
     if (is_depthwise(s)) NAME(depthwise)(s, x, weight, bias, relu, out, scratch, n_threads);
     else if (tile) NAME(winograd_conv)(s, 0, tile, x, weight, bias, relu, out, scratch, n_threads);
+    else if (NAME(is_columns)(s, COLUMNS_FORWARD)) NAME(run_columns)(s, COLUMNS_FORWARD, x, weight, bias, relu, out, scratch, n_threads);
     else if (NAME(is_bands)(&bands, s, 0)) NAME(run_bands)(&bands, s, x, weight, bias, relu, out, scratch, n_threads);
     else NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
 }
@@ -43,6 +47,7 @@ isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
     band_plan bands;
     if (is_depthwise(s)) return NAME(planes_size)(s);
     if (tile) return NAME(winograd_scratch)(s, 1, tile, n_threads);
+    if (NAME(is_columns)(s, COLUMNS_DATA)) return NAME(columns_scratch)(s, COLUMNS_DATA, n_threads);
     if (NAME(is_bands)(&bands, s, 1)) return NAME(bands_scratch)(&bands, s, n_threads);
     const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
     return NAME(is_scatter)(s) ? max_size(packed, NAME(scatter_scratch)(s, n_threads)) : packed;
@@ -54,6 +59,7 @@ void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight
     band_plan bands;
     if (is_depthwise(s)) NAME(depthwise_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else if (tile) NAME(winograd_conv)(s, 1, tile, grad, weight, NULL, 0, grad_x, scratch, n_threads);
+    else if (NAME(is_columns)(s, COLUMNS_DATA)) NAME(run_columns)(s, COLUMNS_DATA, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_bands)(&bands, s, 1)) NAME(run_bands)(&bands, s, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_scatter)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
         NAME(scatter_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
@@ -64,6 +70,7 @@ isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
     const int tile = NAME(winograd_weight_tile)(s);
     if (is_depthwise(s)) return NAME(depthwise_weight_scratch)(s);
     if (is_pointwise_shape(s)) return NAME(pointwise_scratch)(s, n_threads);
+    if (NAME(is_columns)(s, COLUMNS_WEIGHT)) return NAME(columns_scratch)(s, COLUMNS_WEIGHT, n_threads);
     const isize many = NAME(many_scratch)(s, n_threads);
     if (tile) return max_size(many, NAME(winograd_weight_scratch)(s, tile, n_threads));
     return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
@@ -81,6 +88,10 @@ void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x
     }
     if (is_pointwise_shape(s)) {
         NAME(pointwise_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+        return;
+    }
+    if (NAME(is_columns)(s, COLUMNS_WEIGHT)) {
+        NAME(run_columns)(s, COLUMNS_WEIGHT, grad, x, NULL, 0, grad_weight, scratch, n_threads);
         return;
     }
     if (tile) {
