@@ -279,6 +279,10 @@ static void NAME(pack_band)(const band_plan *p, const conv_shape *s, const band_
     const isize kernel = volume(s->kernel), *at = group->at, m1 = x[1].members[at[1]], m2 = x[2].members[at[2]], rows = last - first;
     const isize row_step = p->transposed ? kernel : s->channels * kernel, channel_step = p->transposed ? s->channels * kernel : kernel;
     to += first * group->k;
+    if (!p->transposed) {
+        NAME(pack)(to, rows, weight + (m0 + first) * row_step, row_step, 1, rows, group->k);
+        return;
+    }
     for (isize r = 0; r < rows; r++) {
         const isize phase = (first + r) / p->m, m = m0 + (first + r) % p->m;
         const isize k0 = x[0].kernel_first[x[0].member[at[0]][phase / (m1 * m2)]], k1 = x[1].kernel_first[x[1].member[at[1]][phase / m2 % m1]];
