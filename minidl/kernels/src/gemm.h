@@ -65,36 +65,42 @@ static void NAME(finish_tile)(REAL *c, isize ldc, isize rows, isize cols, const 
     }
 }
 
-/* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. */
-static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *packed_b, isize i0, isize m, isize j0, isize n,
-                             isize kc, int add, int finish) {
-    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .ldc = g->c_row};
-    for (isize j = 0; j < n; j += NR) {
-        const isize cols = min_size(NR, n - j), vecs = ceil_div(cols, LANES);
-        job.b = packed_b + j * kc;
-        job.ldb = vecs * LANES;
-        for (isize i = 0; i < m; i += MR) {
-            const isize rows = min_size(MR, m - i);
-            const NAME(tile_function) function = NAME(tiles_packed)[vecs - 1][rows - 1];
-            job.a = packed_a + i * kc;
-            job.c = g->c + (i0 + i) * g->c_row + j0 + j;
-            if (cols == vecs * LANES) function(&job);
-            else NAME(edge_tile)(function, job, rows, cols);
-            if (finish && (g->bias || g->relu)) NAME(finish_tile)(job.c, g->c_row, rows, cols, g->bias ? g->bias + j0 + j : NULL, g->relu);
-        }
-    }
-}
-
 /* Columns jc .. jc + nc and steps k0 .. k0 + k of the sum: what is packed and multiplied at a time. */
 typedef struct {
     isize jc, nc, k0, k, panels;
 } NAME(part);
 
+/* First column of a panel; that of panel `panels` is nc. Widths are as even as whole vectors allow: a panel of one vector is slow. */
+INLINE isize NAME(panel_start)(NAME(part) part, isize panel) {
+    return min_size(part.nc, ceil_div(part.nc, LANES) * panel / part.panels * LANES);
+}
+
+/* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. */
+static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *packed_b, isize i0, isize m, NAME(part) part, isize first,
+                             isize last, isize kc, int add, int finish) {
+    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .ldc = g->c_row};
+    for (isize panel = first; panel < last; panel++) {
+        const isize start = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - start, vecs = ceil_div(cols, LANES);
+        const isize j = part.jc + start;
+        job.b = packed_b + start * kc;
+        job.ldb = vecs * LANES;
+        for (isize i = 0; i < m; i += MR) {
+            const isize rows = min_size(MR, m - i);
+            const NAME(tile_function) function = NAME(tiles_packed)[vecs - 1][rows - 1];
+            job.a = packed_a + i * kc;
+            job.c = g->c + (i0 + i) * g->c_row + j;
+            if (cols == vecs * LANES) function(&job);
+            else NAME(edge_tile)(function, job, rows, cols);
+            if (finish && (g->bias || g->relu)) NAME(finish_tile)(job.c, g->c_row, rows, cols, g->bias ? g->bias + j : NULL, g->relu);
+        }
+    }
+}
+
 /* The B block of a part: for each block of the sum its panels, one behind the other; every team-th panel is packed here. */
 static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part, REAL *packed, int rank, int team) {
     for (isize i = rank; i < ceil_div(part.k, k_block) * part.panels; i += team) {
-        const isize pc = i / part.panels * k_block, j = i % part.panels * NR;
-        const isize kc = min_size(k_block, part.k - pc), cols = min_size(NR, part.nc - j);
+        const isize pc = i / part.panels * k_block, panel = i % part.panels, j = NAME(panel_start)(part, panel);
+        const isize kc = min_size(k_block, part.k - pc), cols = NAME(panel_start)(part, panel + 1) - j;
         NAME(pack)(packed + pc * part.panels * NR + j * kc, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col,
                    g->b_col, g->b_row, cols, kc);
     }
@@ -106,12 +112,12 @@ static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NA
     const isize groups = m_blocks % team ? min_size(panels, team) : 1;
     for (isize item = m_blocks * groups * rank / team; item < m_blocks * groups * (rank + 1) / team; item++) {
         const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
-        const isize j0 = panels * (item % groups) / groups * NR, j1 = min_size(part.nc, panels * (item % groups + 1) / groups * NR);
-        if (m <= 0 || j0 >= j1) continue;
+        const isize first = panels * (item % groups) / groups, last = panels * (item % groups + 1) / groups;
+        if (m <= 0 || first >= last) continue;
         for (isize pc = 0; pc == 0 || pc < part.k; pc += blocks.kc) {
             const isize kc = min_size(blocks.kc, part.k - pc), k = part.k0 + pc;
             NAME(pack_a)(packed_a, g->a + i0 * g->a_row + k * g->a_col, g->a_row, g->a_col, m, kc);
-            NAME(macro_tile)(g, packed_a, packed_b + pc * panels * NR + j0 * kc, i0, m, part.jc + j0, j1 - j0, kc, k > 0, k + kc >= g->k);
+            NAME(macro_tile)(g, packed_a, packed_b + pc * panels * NR, i0, m, part, first, last, kc, k > 0, k + kc >= g->k);
         }
     }
 }

@@ -58,8 +58,28 @@ static void NAME(pack)(REAL *restrict to, isize width, const REAL *restrict from
         NAME(transpose)(to, width, from, j_stride, k_stride, n, kc);
 }
 
+/* Panels of rows that lie side by side (a step of the sum is a run of m values): all panels at once, so that whole lines are read.
+ * The runs are far apart, and the processor does not see by itself which is next. Two steps fill a line of each panel. */
+#define STEPS_AHEAD 8
+static void NAME(pack_runs)(REAL *restrict to, const REAL *restrict a, isize a_col, isize m, isize kc) {
+    const isize whole = m / MR * MR, rest = m - whole;
+    for (isize k = 0; k < kc; k += 2) {
+        const isize steps = min_size(2, kc - k);
+        const REAL *from = a + k * a_col;
+        for (isize step = 0; step < steps; step++)
+            for (isize i = 0; i < m; i += 64 / (isize)sizeof(REAL)) __builtin_prefetch(from + (STEPS_AHEAD + step) * a_col + i);
+        for (isize i = 0; i < whole; i += MR)
+            for (isize step = 0; step < steps; step++) memcpy(to + i * kc + (k + step) * MR, from + step * a_col + i, MR * sizeof(REAL));
+        for (isize step = 0; step < steps; step++) copy_run(to + whole * kc + (k + step) * rest, from + step * a_col + whole, rest);
+    }
+}
+
 /* All row panels of an m x kc block of A, one behind the other: full panels of MR rows, the last with what is left. */
 static void NAME(pack_a)(REAL *restrict to, const REAL *restrict a, isize a_row, isize a_col, isize m, isize kc) {
+    if (a_row == 1) {
+        NAME(pack_runs)(to, a, a_col, m, kc);
+        return;
+    }
     for (isize i = 0; i < m; i += MR) {
         const isize rows = min_size(MR, m - i);
         NAME(pack)(to + i * kc, rows, a + i * a_row, a_row, a_col, rows, kc);
