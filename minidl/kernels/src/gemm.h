@@ -22,6 +22,7 @@
 #define SLICE_K 4096          /* a slice of a long sum */
 #define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
 #define MAX_SLICES 16
+#define FAR_BYTES (4 << 20)   /* an A of this size is likely to come from memory */
 
 typedef struct {
     isize kc, mc, nc;     /* block sizes */
@@ -75,10 +76,32 @@ INLINE isize NAME(panel_start)(NAME(part) part, isize panel) {
     return min_size(part.nc, ceil_div(part.nc, LANES) * panel / part.panels * LANES);
 }
 
+/* Values that will be packed soon, `runs` runs of `length` values: brought from memory to the second cache while the last panels of the
+ * block before are multiplied, as packing alone would wait for them. */
+#define BRING_PANELS 4
+typedef struct {
+    const REAL *from;
+    isize runs, length, step;
+} NAME(ahead);
+
+INLINE NAME(ahead) NAME(look_ahead)(const NAME(matrices) *g, isize i0, isize m, isize k, isize kc) {
+    const REAL *from = g->a + i0 * g->a_row + k * g->a_col;
+    const NAME(ahead) none = {0}, side_by_side = {from, kc, m, g->a_col}, rows = {from, m, kc, g->a_row};
+    if (g->m * g->k * (isize)sizeof(REAL) < FAR_BYTES) return none;
+    return g->a_row == 1 ? side_by_side : g->a_col == 1 ? rows : none;
+}
+
+INLINE void NAME(bring)(const NAME(ahead) *next, isize first, isize last) {
+    for (isize run = first; run < last; run++)
+        for (isize i = 0; i < next->length; i += 64 / (isize)sizeof(REAL)) __builtin_prefetch(next->from + run * next->step + i, 0, 2);
+}
+
 /* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. */
 static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *packed_b, isize i0, isize m, NAME(part) part, isize first,
-                             isize last, isize kc, int add, int finish) {
+                             isize last, isize kc, int add, int finish, const NAME(ahead) *next) {
     NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .ldc = g->c_row};
+    const isize calls = min_size(BRING_PANELS, last - first) * ceil_div(m, MR);
+    isize call = calls - (last - first) * ceil_div(m, MR); /* below zero before the panels that bring */
     for (isize panel = first; panel < last; panel++) {
         const isize start = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - start, vecs = ceil_div(cols, LANES);
         const isize j = part.jc + start;
@@ -91,6 +114,8 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
             job.c = g->c + (i0 + i) * g->c_row + j;
             if (cols == vecs * LANES) function(&job);
             else NAME(edge_tile)(function, job, rows, cols);
+            if (next->runs > 0 && call >= 0) NAME(bring)(next, next->runs * call / calls, next->runs * (call + 1) / calls);
+            call++;
             if (finish && (g->bias || g->relu)) NAME(finish_tile)(job.c, g->c_row, rows, cols, g->bias ? g->bias + j : NULL, g->relu);
         }
     }
@@ -106,19 +131,36 @@ static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part
     }
 }
 
-/* The items of a part that are this thread's: blocks of rows, and groups of panels where rows are not enough for the team. */
+/* What is multiplied at a time: rows i0 .. i0 + m of A, steps k .. k + kc of the sum, panels first .. last of B. */
+typedef struct {
+    isize i0, m, k, kc, first, last;
+} NAME(item);
+
+/* Items of a part: blocks of rows, and groups of panels where rows are not enough for the team; of each the blocks of the sum in turn. */
+INLINE NAME(item) NAME(item_at)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, isize groups, isize number) {
+    const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), item = number / steps, pc = number % steps * blocks.kc;
+    const isize i0 = item / groups * blocks.mc, group = item % groups;
+    const NAME(item) found = {i0, min_size(blocks.mc, g->m - i0), part.k0 + pc, min_size(blocks.kc, part.k - pc),
+                              part.panels * group / groups, part.panels * (group + 1) / groups};
+    return found;
+}
+
+/* The items of a part that are this thread's. */
 static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {
-    const isize m_blocks = max_size(1, ceil_div(g->m, blocks.mc)), panels = part.panels;
-    const isize groups = m_blocks % team ? min_size(panels, team) : 1;
-    for (isize item = m_blocks * groups * rank / team; item < m_blocks * groups * (rank + 1) / team; item++) {
-        const isize i0 = item / groups * blocks.mc, m = min_size(blocks.mc, g->m - i0);
-        const isize first = panels * (item % groups) / groups, last = panels * (item % groups + 1) / groups;
-        if (m <= 0 || first >= last) continue;
-        for (isize pc = 0; pc == 0 || pc < part.k; pc += blocks.kc) {
-            const isize kc = min_size(blocks.kc, part.k - pc), k = part.k0 + pc;
-            NAME(pack_a)(packed_a, g->a + i0 * g->a_row + k * g->a_col, g->a_row, g->a_col, m, kc);
-            NAME(macro_tile)(g, packed_a, packed_b + pc * panels * NR, i0, m, part, first, last, kc, k > 0, k + kc >= g->k);
+    const isize m_blocks = max_size(1, ceil_div(g->m, blocks.mc)), steps = max_size(1, ceil_div(part.k, blocks.kc));
+    const isize groups = m_blocks % team ? min_size(part.panels, team) : 1;
+    const isize last = m_blocks * groups * (rank + 1) / team * steps;
+    for (isize number = m_blocks * groups * rank / team * steps; number < last; number++) {
+        const NAME(item) item = NAME(item_at)(g, blocks, part, groups, number);
+        if (item.m <= 0 || item.first >= item.last) continue;
+        NAME(ahead) next = {0};
+        if (number + 1 < last) {
+            const NAME(item) then = NAME(item_at)(g, blocks, part, groups, number + 1);
+            next = NAME(look_ahead)(g, then.i0, then.m, then.k, then.kc);
         }
+        NAME(pack_a)(packed_a, g->a + item.i0 * g->a_row + item.k * g->a_col, g->a_row, g->a_col, item.m, item.kc);
+        NAME(macro_tile)(g, packed_a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
+                         item.k > 0, item.k + item.kc >= g->k, &next);
     }
 }
 
