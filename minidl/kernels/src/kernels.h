@@ -121,7 +121,6 @@ typedef struct {
 
 extern const kernel_table table_f32, table_f64;
 
-double measure_dispatch(int n_threads);
 double peak_flops(int n_threads);
 double bandwidth(void *buffer, ptrdiff_t n_bytes, int n_threads);
 

@@ -83,9 +83,9 @@ static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, c
 /* A row a little further on comes nearer: `blocks` runs of n values, `step` apart. Rows of gates are far apart, so that the processor
  * does not see by itself what will be next. */
 #define ROWS_AHEAD 4
-#define FETCH(from, n, blocks, step, writes) \
+#define FETCH(from, n, blocks, step, writes, nearness) \
     for (isize block_ = 0; block_ < (blocks); block_++) \
-        for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, 3)
+        for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, nearness)
 
 /* What one thread does of a direction: every row_team-th row in turns, tiles of its part. */
 typedef struct {

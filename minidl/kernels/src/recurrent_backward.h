@@ -13,11 +13,11 @@
 #include "recurrent_forward.h"
 
 /* grad[0 .. n] = the gradient of the state after step t: product (NULL where the sequence ends at t), carry, output. */
-static void NAME(gather_grad)(const NAME(worker) * w, REAL *grad, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+INLINE void NAME(gather_grad)(const int cell, const NAME(worker) * w, REAL *grad, isize start, isize n, const REAL *sums, isize t, isize sequence) {
     const recurrent_arrays *a = w->arrays;
     const isize at = sequence * w->shape->width + start;
     const REAL *carry = (const REAL *)a->grad_h0 + at, *mask = a->mask ? (const REAL *)a->mask + at : NULL;
-    const int carries = !sums || w->shape->cell >= GRU;
+    const int carries = !sums || cell >= GRU;
     const REAL *out = t < 0 ? NULL : (const REAL *)a->grad_out + NAME(row_at)(w, t, sequence) * a->grad_out_row + start;
     for (isize i = 0; i < n; i += LANES) {
         const isize count = min_size(LANES, n - i);
@@ -31,7 +31,7 @@ static void NAME(gather_grad)(const NAME(worker) * w, REAL *grad, isize start, i
 }
 
 /* What forward and backward units share of a row at step t. */
-INLINE NAME(units) NAME(units_at)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+INLINE NAME(units) NAME(units_at)(const int cell, const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize row = NAME(row_at)(w, t, sequence), units = s->units;
@@ -39,10 +39,10 @@ INLINE NAME(units) NAME(units_at)(const NAME(worker) * w, isize start, isize n, 
                      .grad_gates = (REAL *)a->grad_gates + row * a->grad_gates_row + start, .sign = (REAL)s->update_sign};
     u.extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
     u.mask = a->mask ? (const REAL *)a->mask + sequence * s->width + start : NULL;
-    if (s->cell >= GRU) {
+    if (cell >= GRU) {
         u.carry = (REAL *)a->grad_h0 + sequence * units + start;
         u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, units, t, sequence) + start;
-    } else if (s->cell == LSTM) {
+    } else if (cell == LSTM) {
         u.c = (REAL *)a->cells + row * units + start;
         u.c_before = NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start;
         u.grad_c = (REAL *)a->grad_c0 + sequence * units + start;
@@ -51,21 +51,21 @@ INLINE NAME(units) NAME(units_at)(const NAME(worker) * w, isize start, isize n, 
     return u;
 }
 
-/* One row of a tile at step t, or (t < 0) before the sequence began. */
-static void NAME(backward_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+/* One row of a tile at step t; or (t < 0) before the sequence began. */
+INLINE void NAME(backward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     if (t < 0) {
-        NAME(gather_grad)(w, (REAL *)a->grad_h0 + sequence * s->width + start, start, n, sums, t, sequence);
+        NAME(gather_grad)(cell, w, (REAL *)a->grad_h0 + sequence * s->width + start, start, n, sums, t, sequence);
         return;
     }
     REAL buffer[NR] __attribute__((aligned(64)));
     REAL *grad = a->grad_h ? (REAL *)a->grad_h + NAME(row_at)(w, t, sequence) * s->width + start : buffer;
-    NAME(gather_grad)(w, grad, start, n, sums, t, sequence);
-    if (s->cell == LSTM && a->w_hr) return; /* on through the projection first */
-    NAME(units) u = NAME(units_at)(w, start, n, t, sequence);
+    NAME(gather_grad)(cell, w, grad, start, n, sums, t, sequence);
+    if (cell == LSTM && a->w_hr) return; /* on through the projection first */
+    NAME(units) u = NAME(units_at)(cell, w, start, n, t, sequence);
     u.grad_h = grad;
-    switch (s->cell) {
+    switch (cell) {
     case RNN_TANH: NAME(tanh_grad)(&u); break;
     case RNN_RELU: NAME(relu_cell_grad)(&u); break;
     case LSTM: NAME(lstm_grad)(&u); break;
@@ -76,7 +76,7 @@ static void NAME(backward_units)(const NAME(worker) * w, isize start, isize n, c
 
 /* After the second product: gradient of o tanh(c) through the projection, or of r seen. */
 static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
-    NAME(units) u = NAME(units_at)(w, start, n, t, sequence);
+    NAME(units) u = NAME(units_at)(w->shape->cell, w, start, n, t, sequence);
     u.grad_h = u.sums = sums;
     if (w->shape->cell == LSTM) NAME(lstm_grad)(&u);
     else NAME(gru_before_reset)(&u);
@@ -85,12 +85,32 @@ static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n
 INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
     const recurrent_arrays *a = w->arrays;
     const isize row = NAME(row_at)(w, t, sequence), units = w->shape->units, gates = w->shape->sums / units;
-    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 0);
-    FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1);
-    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0);
-    if (a->cells) FETCH((REAL *)a->cells + row * units + start, n, 1, 0, 0);
-    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0);
+    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 0, 3);
+    FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1, 3);
+    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0, 3);
+    if (a->cells) FETCH((REAL *)a->cells + row * units + start, n, 1, 0, 0, 3);
+    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, 3);
 }
+
+/* Rows of a chunk, by cell: the sums of the first `known` rows have been made, the first `running` rows are at step t, the others begin later. */
+#define BACKWARD_ROWS(cell) \
+    static __attribute__((noinline)) void NAME(backward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
+                                                                     const isize *sequences, isize rows, isize known, isize running) { \
+        for (isize i = 0; i < rows; i++) { \
+            if (i + ROWS_AHEAD < running) NAME(fetch_units)(w, start, n, t, sequences[i + ROWS_AHEAD]); \
+            NAME(backward_units)(cell, w, start, n, i < known ? sums + i * NR : NULL, i < running ? t : -1, sequences[i]); \
+        } \
+    }
+BACKWARD_ROWS(RNN_TANH)
+BACKWARD_ROWS(RNN_RELU)
+BACKWARD_ROWS(LSTM)
+BACKWARD_ROWS(GRU)
+BACKWARD_ROWS(GRU_BEFORE)
+
+typedef void (*NAME(backward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const isize *, isize, isize, isize);
+static const NAME(backward_rows) NAME(backward_cells)[] = {
+    [RNN_TANH] = NAME(backward_rows_RNN_TANH), [RNN_RELU] = NAME(backward_rows_RNN_RELU), [LSTM] = NAME(backward_rows_LSTM),
+    [GRU] = NAME(backward_rows_GRU), [GRU_BEFORE] = NAME(backward_rows_GRU_BEFORE)};
 
 /* Own tiles and rows: the product of step `later` (-1: none), then the units of step t (-1: none, the sequences begin at `later`). */
 static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
@@ -100,17 +120,15 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     const isize rows = max_size(products, running), last = NAME(first_tile)(w, p, w->part + 1);
     const REAL *grads = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
     REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
-    isize a_row[CHUNK_ROWS];
+    isize a_row[CHUNK_ROWS], sequences[CHUNK_ROWS];
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
-            for (isize i = 0; i < known; i++) a_row[i] = NAME(row_at)(w, later, NAME(own_row)(w, first + i)) * a->grad_gates_row;
+            for (isize i = 0; i < count; i++) sequences[i] = NAME(own_row)(w, first + i);
+            for (isize i = 0; i < known; i++) a_row[i] = NAME(row_at)(w, later, sequences[i]) * a->grad_gates_row;
             if (known) NAME(row_product)(p, tile, 0, grads, a_row, known, sums);
-            for (isize i = 0; i < count; i++) {
-                if (first + i + ROWS_AHEAD < running) NAME(fetch_units)(w, start, n, t, NAME(own_row)(w, first + i + ROWS_AHEAD));
-                NAME(backward_units)(w, start, n, i < known ? sums + i * NR : NULL, first + i < running ? t : -1, NAME(own_row)(w, first + i));
-            }
+            NAME(backward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count, known, min_size(count, running - first));
         }
     }
 }

@@ -41,7 +41,7 @@ typedef struct {
 } NAME(units);
 
 #define RUN_OF_UNITS(name) \
-    static __attribute__((noinline)) void NAME(name)(const NAME(units) * u) { \
+    INLINE void NAME(name)(const NAME(units) * u) { \
         const isize last = u->n / LANES * LANES; \
         for (isize i = 0; i < last; i += LANES) NAME(name##_vec)(u, i, 1, LANES); \
         if (last < u->n) NAME(name##_vec)(u, last, 0, u->n - last); \

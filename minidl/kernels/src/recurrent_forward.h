@@ -23,14 +23,14 @@ static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize star
 }
 
 /* One row of a tile, its sums known: activations, new cell and state. */
-static void NAME(forward_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step, isize t, isize sequence, REAL *now, REAL *next) {
+INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence, REAL *now, REAL *next) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize row = NAME(row_at)(w, t, sequence), units = s->units;
     REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
-    NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
+    NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = CHUNK_ROWS * NR, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
-    switch (s->cell) {
+    switch (cell) {
     case RNN_TANH: NAME(tanh_cell)(&u); break;
     case RNN_RELU: NAME(relu_cell)(&u); break;
     case LSTM:
@@ -71,27 +71,49 @@ static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, con
     NAME(spread_state)(w, out, start, n, t, sequence, next);
 }
 
+/* Gates of a row come to the second cache while the products are made. */
+INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+    const recurrent_arrays *a = w->arrays;
+    FETCH((REAL *)a->gates + NAME(row_at)(w, t, sequence) * a->gates_row + start, n, w->shape->sums / w->shape->units, w->shape->units, 1, 2);
+}
+
+/* The rows of a chunk: each cell has a loop of its own, in which the compiler knows what there is to do. */
+#define FORWARD_ROWS(cell) \
+    static __attribute__((noinline)) void NAME(forward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
+                                                                    const isize *sequences, isize rows, REAL *now, REAL *next) { \
+        for (isize i = 0; i < rows; i++) NAME(forward_units)(cell, w, start, n, sums + i * NR, t, sequences[i], now, next); \
+    }
+FORWARD_ROWS(RNN_TANH)
+FORWARD_ROWS(RNN_RELU)
+FORWARD_ROWS(LSTM)
+FORWARD_ROWS(GRU)
+FORWARD_ROWS(GRU_BEFORE)
+
+typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const isize *, isize, REAL *, REAL *);
+static const NAME(forward_rows) NAME(forward_cells)[] = {
+    [RNN_TANH] = NAME(forward_rows_RNN_TANH), [RNN_RELU] = NAME(forward_rows_RNN_RELU), [LSTM] = NAME(forward_rows_LSTM),
+    [GRU] = NAME(forward_rows_GRU), [GRU_BEFORE] = NAME(forward_rows_GRU_BEFORE)};
+
 /* All own tiles and rows of a step: products of the rows of `now` (second: of `extra`), then the units. */
 static void NAME(forward_step)(const NAME(worker) * w, int second, isize t, REAL *now, REAL *next) {
     const NAME(panels) *p = second ? &w->second : &w->main;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
     const REAL *a = second ? w->arrays->extra : now;
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
-    isize a_row[CHUNK_ROWS];
+    isize a_row[CHUNK_ROWS], sequences[CHUNK_ROWS];
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first);
             for (isize i = 0; i < count; i++) {
-                const isize sequence = NAME(own_row)(w, first + i);
-                a_row[i] = second ? NAME(row_at)(w, t, sequence) * w->shape->units : sequence * w->state_row;
+                sequences[i] = NAME(own_row)(w, first + i);
+                a_row[i] = second ? NAME(row_at)(w, t, sequences[i]) * w->shape->units : sequences[i] * w->state_row;
+                if (!second) NAME(fetch_gates)(w, start, n, t, sequences[i]);
             }
             for (isize block = 0; block < p->blocks; block++) NAME(row_product)(p, tile, block, a, a_row, count, sums + block * CHUNK_ROWS * NR);
-            for (isize i = 0; i < count; i++) {
-                const isize sequence = NAME(own_row)(w, first + i);
-                if (second) NAME(second_units)(w, start, n, sums + i * NR, t, sequence, next);
-                else NAME(forward_units)(w, start, n, sums + i * NR, CHUNK_ROWS * NR, t, sequence, now, next);
-            }
+            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count, now, next);
+            else
+                for (isize i = 0; i < count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, sequences[i], next);
         }
     }
 }

@@ -56,17 +56,19 @@ static inline void denormals_on(unsigned int mode) { (void)mode; }
 #endif
 
 #ifdef _OPENMP
-/* These three are defined once per level, in float32.c. */
+/* These are defined once per level, in float32.c. */
 extern atomic_int region_busy;  /* 1 while some Python thread is inside a parallel region */
 extern double dispatch_ns;      /* what entering and leaving a parallel region costs; 0 until it is measured */
-double measure_dispatch(int n_threads);
+double measure_dispatch(int n_threads, int rounds);
+void review_dispatch(int n_threads);
 
 static inline int team_begin(int n_threads, double cost_ns) {
     int idle = 0;
     if (n_threads <= 1 || cost_ns < 1000.0 || omp_in_parallel()) return 1;
     if (!atomic_compare_exchange_strong_explicit(&region_busy, &idle, 1, memory_order_acquire, memory_order_relaxed)) return 1;
-    if (dispatch_ns == 0.0) dispatch_ns = measure_dispatch(n_threads);
+    if (dispatch_ns == 0.0) dispatch_ns = measure_dispatch(n_threads, 16);
     if (cost_ns - cost_ns / n_threads <= 1.5 * dispatch_ns) {
+        review_dispatch(n_threads); /* inside the region's lock: one thread at a time */
         atomic_store_explicit(&region_busy, 0, memory_order_release);
         return 1;
     }
