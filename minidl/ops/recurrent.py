@@ -142,7 +142,7 @@ class Recurrent(Function, arrays=True):
             found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d], weights)
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = input_grad(cell, grad_gates, directions, units, rows).reshape(x.shape)
+            grad_x = input_grad(cell, grad_gates, directions, units, x.shape)
         return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
 
 
@@ -184,14 +184,14 @@ def input_products(cell, rows, directions, gates):
     return inside
 
 
-def input_grad(cell, grad_gates, directions, units, rows):
-    """Gradient of the input product's rows, summed over the directions."""
+def input_grad(cell, grad_gates, directions, units, shape):
+    """Gradient of the input product, of this shape, summed over the directions."""
     total = None
     for grads, (w_ih, *_) in zip(grad_gates, directions, strict=True):
         if cell == "gru":  # its gradients come as n, r, z and one more
             grads, w_ih = grads[:, : 3 * units], np.concatenate([w_ih[2 * units :], w_ih[: 2 * units]])
-        grad_x = empty(rows.shape, rows.dtype)
-        kernels.gemm(grads, w_ih, grad_x, None, False, n_threads())
+        grad_x = empty(shape, grads.dtype)
+        kernels.gemm(grads, w_ih, grad_x.reshape(grads.shape[0], shape[-1]), None, False, n_threads())
         total = grad_x if total is None else np.add(total, grad_x, out=total)
     return total
 

@@ -10,8 +10,9 @@
  *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
- *     by rows    each thread runs some of the sequences through all steps and waits for nobody. Sequences come sorted by length
- *                and are dealt out in turns (0 1 2 2 1 0 0 1 ...), so that threads have the same number of steps to go.
+ *     by rows    each thread runs some of the sequences through all steps and waits for nobody: neighbours, so that threads do not
+ *                write to the same lines. Sequences of different lengths come sorted and are dealt out in turns instead (0 1 2 2 1 0
+ *                0 1 ...), so that threads have the same number of steps to go.
  *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
  *                weights too large for one core. Threads meet at a barrier after every step, which yields when it has spun for long.
  *
@@ -87,12 +88,13 @@ static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, c
     for (isize block_ = 0; block_ < (blocks); block_++) \
         for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, nearness)
 
-/* What one thread does of a direction: every row_team-th row in turns, tiles of its part. */
+/* What one thread does of a direction: its rows, tiles of its part. */
 typedef struct {
     const recurrent_shape *shape;
     const recurrent_arrays *arrays;
     int backwards;              /* the direction runs from the last step to the first */
     isize row_rank, row_team;
+    int dealt;                  /* rows in turns: sequences differ in length */
     isize part, parts;
     meeting *others;            /* those who work on the same direction */
     int n_others;
@@ -104,10 +106,13 @@ typedef struct {
 INLINE isize worker_row(isize row_rank, isize row_team, isize i) {
     return i * row_team + (i & 1 ? row_team - 1 - row_rank : row_rank);
 }
-INLINE isize NAME(own_row)(const NAME(worker) * w, isize i) { return worker_row(w->row_rank, w->row_team, i); }
+INLINE isize NAME(own_row)(const NAME(worker) * w, isize i) {
+    return w->dealt ? worker_row(w->row_rank, w->row_team, i) : w->shape->batch * w->row_rank / w->row_team + i;
+}
 
-/* How many of the first n sequences are this worker's. */
+/* How many of the first n sequences are this worker's; n is 0 or all of them unless they are dealt. */
 INLINE isize NAME(own_rows)(const NAME(worker) * w, isize n) {
+    if (!w->dealt) return n == 0 ? 0 : w->shape->batch * (w->row_rank + 1) / w->row_team - w->shape->batch * w->row_rank / w->row_team;
     const isize rounds = n / w->row_team;
     return rounds + (NAME(own_row)(w, rounds) < n);
 }
@@ -137,6 +142,7 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const double weights = (double)s->sums * s->width * sizeof(REAL), step_ns = 2.0 * s->batch * s->sums * s->width / FLOPS_PER_NS;
     const int by_rows = s->batch >= 2 * MR * team || (s->batch >= 4 * team && weights <= CACHE_BYTES);
     const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && w->main.tiles >= team;
+    w->dealt = s->sizes[s->steps - 1] < s->batch;
     w->row_team = w->parts = 1;
     w->row_rank = w->part = 0;
     w->n_others = team;
