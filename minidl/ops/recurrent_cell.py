@@ -102,7 +102,7 @@ class SequenceOfOne(Function, arrays=True):
         before = {"h": (out, first[0]), "c": (cells and cells[0], first[1])}
         run = Run(ctx.cell, steps, False, rows, grad_gates, before, None, h.shape[1])
         *found, _, for_peephole = run.weight_grads((*needs[5:9], False, needs[9]), extra and extra[0], None, weights)
-        grad_x = input_grad(ctx.cell, [grad_gates], [weights], h.shape[1], rows) if needs[0] else None
+        grad_x = input_grad(ctx.cell, [grad_gates], [weights], h.shape[1], rows.shape) if needs[0] else None
         return grad_x, grad_h, grad_c, None, None, *found, for_peephole
 
 
