@@ -206,6 +206,7 @@ def test_trace_of_packed_layers_holds_zeros_where_nothing_ran(rng):
     out.sum().backward()
     assert [each.grad_norms.shape for each in trace] == [(2, 4), (2, 4)]
     assert trace[1].gates["z"].shape == (2, 4, 2, U)
+    assert repr(trace[1]) == "LayerTrace(layer 1, gru, gates r z n, 2 x 4 steps)"
     assert not trace[1].gates["z"][:, 2:, 1].numpy().any()
 
 
@@ -231,6 +232,7 @@ def test_empty_batches_work(kind, batch_first):
     out, last = layer(x)
     assert out.shape == (*shape, 2 * U)
     assert listed(last)[0].shape == (2, 0, U)
+    assert layer(x, lengths=[])[0].shape == (*shape, 2 * U)
     out.sum().backward()
     assert not layer.weight_hh_l0.grad.numpy().any()
 
@@ -315,6 +317,9 @@ BAD = [
     (lambda: nn.GRU(3, 5)(ones(2, 2, 3), ones(1, 2, 5, dtype=minidl.float64)), "one dtype"),
     (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2, 0]), "at least 1, got length 0"),
     (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2, 3]), "exceed the steps of the input, got length 3, steps 2"),
+    (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=2), "GRU: lengths must be one number per sequence of the batch"),
+    (lambda: nn.GRU(3, 5)(ones(2, 3), lengths=[2]), r"GRU: lengths= needs a padded batch .* got input \(2, 3\)"),
+    (lambda: nn.GRU(3, 5)(sequences.pack_sequence([ones(2, 3)]), lengths=[2]), "GRU: a PackedSequence has its lengths inside"),
     (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2]), "one number per sequence"),
     (lambda: nn.GRU(3, 5)(ones(2, 2, 3), lengths=[2.0, 1.0]), "must be integers"),
     (lambda: sequences.pack_padded_sequence(ones(3, 2), [1, 3]), "unless enforce_sorted=False"),

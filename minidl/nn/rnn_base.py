@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..creation import empty, ones
-from ..errors import DTypeError, ShapeError, word
+from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops import cat, dropout
 from ..ops.recurrent import N_GATES, Recurrent, dense_steps, packed_steps
 from . import init
@@ -17,7 +17,7 @@ from .module import Module
 from .parameter import Parameter
 from .rnn_checks import check_options, checked_states, expect_one_dtype, is_tensor
 from .rnn_trace import RecurrentTrace
-from .utils.rnn import PackedSequence, checked_packed, pack_padded_sequence, pad_packed_sequence
+from .utils.rnn import PackedSequence, checked_lengths, checked_packed, pack_padded_sequence, pad_packed_sequence, sequence_batch
 
 __all__ = ["RNNBase"]
 
@@ -151,11 +151,17 @@ class RNNBase(Module):
 
     def _padded(self, op, input, hx, lengths, trace):
         """Pack, run, pad again."""
+        if isinstance(input, PackedSequence):
+            raise ArgumentError(word(op, "a PackedSequence has its lengths inside, lengths= is for padded batches", lengths=lengths))
         if not is_tensor(input) or input.ndim != 3:
-            raise ShapeError(word(op, "lengths= needs a padded batch (T, N, D) or (N, T, D)", input=getattr(input, "shape", input)))
+            got = tuple(input.shape) if is_tensor(input) else type(input).__name__
+            raise ShapeError(word(op, "lengths= needs a padded batch (T, N, D) or (N, T, D)", input=got))
+        steps, batch = sequence_batch(op, input, self.batch_first)
+        checked_lengths(op, lengths, batch, steps)
+        if batch == 0:
+            return self.forward(input, hx, trace=trace)
         packed = pack_padded_sequence(input, lengths, self.batch_first, enforce_sorted=False)
         out, states = self._packed(op, packed, hx, trace)
-        steps = input.shape[1] if self.batch_first else input.shape[0]
         return pad_packed_sequence(out, self.batch_first, total_length=steps)[0], states
 
     def _packed(self, op, input, hx, trace):

@@ -31,6 +31,10 @@ class LayerTrace:
         self.cells: Tensor | None = None
         self.grad_norms: Tensor | None = None
 
+    def __repr__(self) -> str:
+        directions, steps = (0, 0) if self.states is None else self.states.shape[:2]
+        return f"LayerTrace(layer {self.layer}, {self.cell}, gates {' '.join(self.gates)}, {directions} x {steps} steps)"
+
     def ran(self, cell: str, steps: Any, gates: list, outs: list, cells: list | None) -> None:
         """Take copies of what a forward pass made, given as rows."""
         names = GATES[cell]
