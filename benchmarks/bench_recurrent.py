@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences, dense and packed, and an LSTM cell in a Python loop."""
+"""Recurrent layers over whole sequences, dense and packed, a character model, and cells in a Python loop."""
 
 import numpy as np
 
@@ -6,7 +6,8 @@ import minidl
 from minidl.kernels import reference
 
 from .asv_base import THREADS, OpBenchmark
-from .common import leaf, normal, same_weights
+from .common import labels, leaf, normal, same_weights
+from .rows.recurrent import character_net
 
 LAYERS = {  # kind, T, N, D, U, options
     f"{kind}.{size}": (kind, *sizes, {})
@@ -15,10 +16,10 @@ LAYERS = {  # kind, T, N, D, U, options
 }
 LAYERS["LSTM.ptb"] = ("LSTM", 35, 20, 200, 200, {})
 LAYERS["LSTM.bidirectional"] = ("LSTM", 50, 16, 64, 64, {"bidirectional": True})
+LAYERS["LSTM.two_layers"] = ("LSTM", 50, 16, 64, 64, {"num_layers": 2, "bidirectional": True})
 LAYERS["GRU.cho"] = ("GRU", 50, 16, 64, 64, {"reset_after": False})
 LAYERS["LSTM.wide"] = ("LSTM", 25, 4, 1024, 1024, {})
 CELLS = {"RNN": "rnn_tanh", "GRU": "gru", "LSTM": "lstm"}
-GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 LENGTHS = np.linspace(101, 10, 32).round().astype(int).tolist()
 
 
@@ -38,28 +39,30 @@ class Layer(OpBenchmark):
         return lambda: layer(x)[0], (x, *layer.parameters())
 
     def oracle(self, case):
-        kind, steps, batch, inputs, units, options = LAYERS[case]
+        kind, steps, batch, inputs, _, options = LAYERS[case]
         state = {name: value.numpy().astype(np.float64) for name, value in layer_of(case).state_dict().items()}
-        x, rows, results = normal(steps, batch, inputs).reshape(-1, inputs), steps * batch, []
-        for suffix in ("", "_reverse")[: 1 + options.get("bidirectional", False)]:
-            w_ih, w_hh, b_ih, b_hh = (state[f"{name}_l0{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-            b_hn = [b_hh[2 * units :].copy()] if kind == "GRU" and options.get("reset_after", True) else None
-            if b_hn is not None:
-                b_hh[2 * units :] = 0
-            results.append((x @ w_ih.T + b_ih + b_hh, w_hh, b_hn))
-        cell = "gru_before" if options.get("reset_after") is False else CELLS[kind]
-        outs = []
-        for i, (gates, w_hh, b_hn) in enumerate(results):
-            order = slice(None, None, -1 if i else 1)  # the twin runs a single direction forward
-            gates = gates.reshape(steps, batch, -1)[order].reshape(rows, -1)
-            made, zeros = [np.empty((rows, units)) for _ in range(3)], np.zeros((batch, units))
-            last = [np.empty_like(zeros)]
-            first_cell = [zeros] if kind == "LSTM" else None
-            starts, sizes = np.arange(steps) * batch, np.full(steps, batch)
-            reference.recurrent(cell, 1.0, [gates], [w_hh], b_hn, None, None, None, [zeros], first_cell, *([each] for each in made),
-                                last, [np.empty_like(zeros)], starts, sizes, 1, 1)  # fmt: skip
-            outs.append(made[0].reshape(steps, batch, units)[order])
-        return np.concatenate(outs, axis=2)
+        x = normal(steps, batch, inputs).astype(np.float64)
+        for layer in range(options.get("num_layers", 1)):
+            endings = [f"_l{layer}", f"_l{layer}_reverse"][: 1 + options.get("bidirectional", False)]
+            x = np.concatenate([run_of_twin(kind, options, state, ending, x) for ending in endings], axis=2)
+        return x
+
+
+def run_of_twin(kind, options, state, ending, x):
+    """One direction of one layer by the NumPy twin, which runs a single direction forward: (T, N, D) -> (T, N, U)."""
+    w_ih, w_hh, b_ih, b_hh = (state[f"{name}{ending}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    (steps, batch, _), units = x.shape, w_hh.shape[1]
+    cell, order = "gru_before" if options.get("reset_after") is False else CELLS[kind], slice(None, None, -1 if "reverse" in ending else 1)
+    b_hn = None
+    if cell == "gru":
+        b_hn, b_hh = [b_hh[2 * units :]], np.concatenate([b_hh[: 2 * units], np.zeros(units)])
+    gates = (x[order] @ w_ih.T + b_ih + b_hh).reshape(steps * batch, -1)
+    out, cells, extra = ([np.empty((steps * batch, units))] for _ in range(3))
+    zeros, last = np.zeros((batch, units)), [np.empty((batch, units))]
+    starts, sizes = np.arange(steps) * batch, np.full(steps, batch)
+    reference.recurrent(cell, 1.0, [gates], [w_hh], b_hn, None, None, None, [zeros], [zeros] if kind == "LSTM" else None, out, cells, extra,
+                        last, [np.empty_like(zeros)], starts, sizes, 1, 1)  # fmt: skip
+    return out[0].reshape(steps, batch, units)[order]
 
 
 class Packed:
@@ -87,12 +90,50 @@ class Packed:
         minidl.autograd.grad(self.out, [self.x, *self.layer.parameters()], self.grad, retain_graph=True)
 
 
-class CellLoop:
-    """200 steps of an LSTM cell, batch 1, 64-64."""
+class CharacterModel:
+    """A training step on characters: T 64, batch 32, embedding 32, hidden 128, Adam."""
 
-    def setup(self):
+    param_names = ("kind", "threads")
+    params = (["LSTM", "GRU"], THREADS)
+
+    def setup(self, kind, threads):
+        minidl.set_num_threads(threads)
+        self.model = same_weights(minidl, character_net(minidl, kind))
+        self.optimizer = minidl.optim.Adam(self.model.parameters(), lr=1e-5)
+        text = labels(64 * 32, 96)
+        self.text, self.next = minidl.from_numpy(text.reshape(64, 32)), minidl.from_numpy(np.roll(text, 1))
+        self.loss = self.run()
+
+    def run(self):
+        return minidl.nn.functional.cross_entropy(self.model(self.text), self.next)
+
+    def time_forward(self, kind, threads):
+        with minidl.no_grad():
+            self.run()
+
+    def time_backward(self, kind, threads):
+        minidl.autograd.grad(self.loss, list(self.model.parameters()), retain_graph=True)
+
+    def time_step(self, kind, threads):
+        self.optimizer.zero_grad()
+        self.run().backward()
+        self.optimizer.step()
+
+
+class CellLoop:
+    """200 steps of a cell, batch 1, 64-64."""
+
+    cells = {  # noqa: RUF012  asv reads classes
+        "RNN": ("RNNCell", {}), "LSTM": ("LSTMCell", {}), "GRU": ("GRUCell", {}),
+        "LSTM.peepholes": ("LSTMCell", {"peepholes": True}), "GRU.cho": ("GRUCell", {"reset_after": False}),
+    }  # fmt: skip
+    param_names = ("cell",)
+    params = (list(cells),)
+
+    def setup(self, cell):
         minidl.set_num_threads(1)
-        self.cell = same_weights(minidl, minidl.nn.LSTMCell(64, 64))
+        kind, options = self.cells[cell]
+        self.cell = same_weights(minidl, getattr(minidl.nn, kind)(64, 64, **options))
         self.x = leaf(minidl, normal(200, 1, 64))
         self.out = self.run()
 
@@ -100,11 +141,11 @@ class CellLoop:
         state = None
         for t in range(200):
             state = self.cell(self.x[t], state)
-        return state[0].sum()
+        return (state[0] if isinstance(state, tuple) else state).sum()
 
-    def time_forward(self):
+    def time_forward(self, cell):
         with minidl.no_grad():
             self.run()
 
-    def time_backward(self):
+    def time_backward(self, cell):
         minidl.autograd.grad(self.out, [self.x, *self.cell.parameters()], retain_graph=True)

@@ -5,19 +5,9 @@ from __future__ import annotations
 import minidl
 
 from ..common import labels, leaf, normal
+from .actions import forward_backward, recurrent, through_layer
 from .outcome import Outcome
 from .timing import medians
-
-
-def forward_backward(op, *leaves):
-    """An action: the op on its leaves, and the gradients of its sum."""
-
-    def action():
-        for x in leaves:
-            x.grad = None
-        op(*leaves).sum().backward()
-
-    return action
 
 
 def conv(channels: int, size: int):
@@ -33,6 +23,11 @@ def adam(size: int):
 
 def grid() -> dict:
     """{name: function that makes the action}, from a few numbers to sizes that fill every core."""
+    return {**basic(), **layers(), **sequences()}
+
+
+def basic() -> dict:
+    """The ops of plain networks."""
     functional = minidl.nn.functional
     cases = {}
     for n in (8, 32, 64, 128, 256, 512):
@@ -52,6 +47,42 @@ def grid() -> dict:
         cases[f"cross_entropy {rows}x{columns}"] = lambda r=rows, c=columns, t=target: forward_backward(
             lambda a: functional.cross_entropy(a, t), leaf(minidl, normal(r, c))
         )
+    return cases
+
+
+def layers() -> dict:
+    """Variants of convolution, pooling, normalisation."""
+    nn, cases = minidl.nn, {}
+    for n, c, size in ((1, 4, 8), (2, 16, 16), (4, 32, 28), (8, 64, 28)):
+        shape = (n, c, size, size)
+        for name, make in {
+            "depthwise": lambda c=c: nn.Conv2d(c, c, 3, padding=1, groups=c),
+            "strided": lambda c=c: nn.Conv2d(c, c, 3, stride=2, padding=1),
+            "1x1": lambda c=c: nn.Conv2d(c, 2 * c, 1),
+            "transposed": lambda c=c: nn.ConvTranspose2d(c, c, 4, stride=2, padding=1),
+            "avg_pool2d": lambda c=c: nn.AvgPool2d(2),
+            "adaptive_avg_pool2d": lambda c=c: nn.AdaptiveAvgPool2d(3),
+            "batch_norm": lambda c=c: nn.BatchNorm2d(c),
+            "group_norm": lambda c=c: nn.GroupNorm(2, c),
+            "instance_norm": lambda c=c: nn.InstanceNorm2d(c),
+        }.items():
+            cases[f"{name} {'x'.join(map(str, shape))}"] = lambda make=make, shape=shape: through_layer(make(), *shape)
+        cases[f"conv1d {n}x{c}x{size * size}"] = lambda n=n, c=c, t=size * size: through_layer(nn.Conv1d(c, c, 5, padding=2), n, c, t)
+        cases[f"conv3d {n}x{c}x8x8x8"] = lambda n=n, c=c: through_layer(nn.Conv3d(c, c, 3, padding=1), n, c, 8, 8, 8)
+    for rows, columns in ((4, 32), (64, 64), (512, 256), (2048, 512)):
+        cases[f"layer_norm {rows}x{columns}"] = lambda r=rows, c=columns: through_layer(minidl.nn.LayerNorm(c), r, c)
+    return cases
+
+
+def sequences() -> dict:
+    """Recurrent layers over whole sequences, and cells."""
+    cases = {}
+    for kind in ("RNN", "GRU", "LSTM"):
+        for t, n, d, h in ((5, 1, 8, 8), (20, 4, 32, 32), (50, 16, 32, 64), (35, 20, 200, 200), (25, 32, 128, 256)):
+            cases[f"{kind} T{t} N{n} {d}-{h}"] = lambda size=(kind, t, n, d, h): recurrent(*size)
+        for n, size in ((1, 64), (32, 64), (64, 256)):
+            cell = getattr(minidl.nn, f"{kind}Cell")
+            cases[f"{kind} cell N{n} {size}"] = lambda cell=cell, n=n, size=size: through_layer(cell(size, size), n, size)
     return cases
 
 

@@ -77,25 +77,33 @@ for kind_ in ("LSTM", "GRU"):
             cost.recurrent(GATES[kind_], steps_, 32, 128, 256)))  # fmt: skip
 
 
+SYMBOLS, STEPS, BATCH = 96, 64, 32  # of the character model
+
+
+def character_net(xp, kind):
+    """Characters (T, N) -> embedding 32 -> hidden 128 -> scores of the next ones (T * N, SYMBOLS)."""
+
+    class CharacterModel(xp.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = xp.nn.Embedding(SYMBOLS, 32)
+            self.recurrent = getattr(xp.nn, kind)(32, 128)
+            self.output = xp.nn.Linear(128, SYMBOLS)
+
+        def forward(self, text):
+            return self.output(self.recurrent(self.embedding(text))[0]).reshape(STEPS * BATCH, SYMBOLS)
+
+    return CharacterModel()
+
+
 def character_model(kind):
-    """Build function of a training step: characters -> embedding 32 -> hidden 128 -> next character, Adam."""
-    symbols, steps, batch = 96, 64, 32
+    """Build function of a training step of `character_net` with Adam."""
 
     def build(xp):
-        class CharacterModel(xp.nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.embedding = xp.nn.Embedding(symbols, 32)
-                self.recurrent = getattr(xp.nn, kind)(32, 128)
-                self.output = xp.nn.Linear(128, symbols)
-
-            def forward(self, text):  # (T, N) -> (T * N, symbols)
-                return self.output(self.recurrent(self.embedding(text))[0]).reshape(steps * batch, symbols)
-
-        model = same_weights(xp, CharacterModel())
+        model = same_weights(xp, character_net(xp, kind))
         optimizer = xp.optim.Adam(model.parameters(), lr=1e-5)
-        text = labels(steps * batch, symbols)
-        return training_step(xp, model, optimizer, xp.from_numpy(text.reshape(steps, batch)), xp.from_numpy(np.roll(text, 1)))
+        text = labels(STEPS * BATCH, SYMBOLS)
+        return training_step(xp, model, optimizer, xp.from_numpy(text.reshape(STEPS, BATCH)), xp.from_numpy(np.roll(text, 1)))
 
     return build
 
