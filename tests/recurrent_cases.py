@@ -52,18 +52,22 @@ class Case:
         whole = np.concatenate(arrays, axis=1)
         return [whole[:, d * self.width : (d + 1) * self.width] for d in range(self.directions)]
 
-    def forward(self):
+    def forward(self, inputs=0):
+        """With `inputs` the kernel makes the input product as well."""
         rows, units, batch = self.rows, self.units, self.batch
+        bias = [each.reshape(-1) for each in self.many(1, self.sums)]
+        own = [self.many(rows, inputs)[0], self.many(self.sums, inputs, scale=inputs**-0.5), bias] if inputs else [None, None, None]
         b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 else None
         return (
             "recurrent",
             [
-                self.cell, self.sign, self.many(rows, self.sums), self.w_hh, b_hn, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
+                self.cell, self.sign, *own, (self.poisoned if inputs else self.many)(rows, self.sums), self.w_hh, b_hn, self.w_hr, self.peephole,
+                self.mask, self.h0, self.c0,
                 self.halves(self.poisoned(rows, self.width)), self.poisoned(rows, units) if self.lstm else None,
                 self.poisoned(rows, units) if self.has_extra else None, self.poisoned(batch, self.width),
                 self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes, self.row_step,
             ],
-            {2, 10, 11, 12, 13, 14},
+            {5, 13, 14, 15, 16, 17},
         )  # fmt: skip
 
     def backward(self, whole):
@@ -91,6 +95,8 @@ def layer_cases(rng, dtype):
             sign = -1.0 if cell.startswith("gru") and i % 3 == 1 else 1.0
             case = Case(rng, dtype, cell, size, 1 + (i + len(cell)) % 2, projects, cell == "lstm" and i % 3 == 2, i % 4 == 3, sign)
             yield case.forward()
+            if not cell.startswith("gru"):
+                yield case.forward(inputs=1 + 13 * i)
             yield case.backward(whole=i % 2 == 0)
 
 

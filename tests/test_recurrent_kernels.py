@@ -105,34 +105,43 @@ def test_layout_of_inputs_does_not_matter(rng):
         np.testing.assert_array_equal(have, want)
 
 
-def changed(position, value):
+def changed(position, value, inputs=0):
     """A forward call of the compiled kernel with one argument replaced."""
 
     def call():
         case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), 1, True, False, False, 1.0)
-        _, arguments, _ = case.forward()
+        _, arguments, _ = case.forward(inputs)
         arguments[position] = value(arguments[position])
         compiled.recurrent(*arguments, 1)
 
     return call
 
 
+def with_inputs(position, value):
+    return changed(position, value, inputs=3)
+
+
 OUT_OF_BOUNDS = {
     "cell": changed(0, lambda _: "elman"),
-    "gates": changed(2, lambda a: [a[0][:, :-1]]),
-    "w_hh": changed(3, lambda a: [a[0][:-1]]),
-    "w_hr": changed(5, lambda _: None),
-    "c0": changed(9, lambda _: None),
-    "out": changed(10, lambda a: [a[0].T]),
-    "precision": changed(8, lambda a: [a[0].astype(np.float32)]),
-    "h_n": changed(13, lambda a: [a[0][:1]]),
-    "starts": changed(15, lambda a: a + 1),
-    "negative start": changed(15, lambda a: a - 1),
-    "rising sizes": changed(16, lambda a: np.arange(1, 5)),
-    "sizes": changed(16, lambda a: a[:2]),
-    "int32": changed(16, lambda a: a.astype(np.int32)),
-    "row_step": changed(17, lambda _: 1 << 62),
-    "row_step 0": changed(17, lambda _: 0),
+    "gates": changed(5, lambda a: [a[0][:, :-1]]),
+    "w_hh": changed(6, lambda a: [a[0][:-1]]),
+    "w_hr": changed(8, lambda _: None),
+    "c0": changed(12, lambda _: None),
+    "out": changed(13, lambda a: [a[0].T]),
+    "precision": changed(11, lambda a: [a[0].astype(np.float32)]),
+    "h_n": changed(16, lambda a: [a[0][:1]]),
+    "starts": changed(18, lambda a: a + 1),
+    "negative start": changed(18, lambda a: a - 1),
+    "rising sizes": changed(19, lambda a: np.arange(1, 5)),
+    "sizes": changed(19, lambda a: a[:2]),
+    "int32": changed(19, lambda a: a.astype(np.int32)),
+    "row_step": changed(20, lambda _: 1 << 62),
+    "row_step 0": changed(20, lambda _: 0),
+    "x of another size": with_inputs(2, lambda a: a[:-1]),
+    "w_ih": with_inputs(3, lambda a: [a[0][:, :-1]]),
+    "bias": with_inputs(4, lambda a: [a[0][:-1]]),
+    "no bias": with_inputs(4, lambda _: None),
+    "x for a gru": with_inputs(0, lambda _: "gru"),
 }
 
 

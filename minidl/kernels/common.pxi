@@ -35,11 +35,14 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct recurrent_shape:
         int cell
         double update_sign
-        Py_ssize_t directions, steps, batch, units, width, sums, rows, row_step
+        Py_ssize_t directions, steps, batch, inputs, units, width, sums, rows, row_step
         const int64_t *starts
         const int64_t *sizes
 
     ctypedef struct recurrent_arrays:
+        const void *x
+        const void *w_ih
+        const void *bias
         const void *w_hh
         const void *b_hn
         const void *w_hr

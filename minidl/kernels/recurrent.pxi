@@ -42,7 +42,7 @@ cdef int recurrent_geometry(recurrent_shape *shape, str cell, double update_sign
         raise ValueError("recurrent: takes matrices, one or two of each")
     shape.cell, shape.update_sign, shape.directions = RECURRENT_CELLS[cell], update_sign, len(gates)
     shape.rows, shape.sums, shape.width, shape.batch = first.shape[0], weight.shape[0], weight.shape[1], state.shape[0]
-    shape.units, shape.row_step = shape.sums // RECURRENT_GATES[cell], row_step
+    shape.units, shape.row_step, shape.inputs = shape.sums // RECURRENT_GATES[cell], row_step, 0
     if shape.units < 1 or shape.sums != shape.units * RECURRENT_GATES[cell] or shape.width < 1 \
             or (cell != "lstm" and shape.width != shape.units) or shape.sums > (<Py_ssize_t> 1 << 40) // shape.width:
         raise ValueError(f"recurrent: w_hh must be (gates times units, units), got {(<object> weight).shape}")
@@ -88,10 +88,28 @@ cdef int common_arrays(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t 
     return 0
 
 
+cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, cnp.ndarray first, cnp.ndarray x, list w_ih, list bias) except -1:
+    """The input product is made together with that of the state: its factors."""
+    if shape.cell > 2 or cnp.PyArray_NDIM(x) != 2 or x.shape[1] < 1 or w_ih is None or bias is None or len(w_ih) != shape.directions \
+            or len(bias) != shape.directions:
+        raise ValueError("recurrent: x (rows, D) is taken by an rnn or lstm, with w_ih and bias of every direction")
+    shape.inputs = x.shape[1]
+    to.x = block_of(first, x, shape.rows, shape.inputs, False, NULL)
+    to.w_ih = block_of(first, w_ih[d], shape.sums, shape.inputs, False, NULL)
+    same_kind(first, bias[d])
+    if bias[d].size != shape.sums:
+        raise ValueError(f"recurrent: bias must have {shape.sums} values, got {bias[d].size}")
+    to.bias = data(bias[d])
+    return 0
+
+
 def recurrent(
     str cell,
     double update_sign,
-    list gates,                  # INOUT [(rows, G U)] per direction, rows contiguous: input products -> activations
+    cnp.ndarray x,               # IN    (rows, D) of an rnn or lstm, to be multiplied here, or None
+    list w_ih,                   # IN    [(G U, D)], with x
+    list bias,                   # IN    [(G U,)], with x
+    list gates,                  # INOUT [(rows, G U)] per direction, rows contiguous: input products (OUT with x) -> activations
     list w_hh,                   # IN    [(G U, H)]
     list b_hn,                   # IN    [(U,)] of gru, or None
     list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
@@ -109,7 +127,7 @@ def recurrent(
     Py_ssize_t row_step,
     int n_threads,
 ):
-    """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`."""
+    """Run a layer: `gates` comes as the input product, unless x is given, and leaves activated; states go to `out`, last ones to `h_n`, `c_n`."""
     cdef recurrent_shape shape
     cdef recurrent_arrays arrays[2]
     cdef const kernel_table *table
@@ -123,6 +141,8 @@ def recurrent(
     for d in range(shape.directions):
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, True)
+        if x is not None:
+            own_inputs(&shape, &arrays[d], d, first, x, w_ih, bias)
         if b_hn is not None:
             same_kind(first, b_hn[d])
             if b_hn[d].size != shape.units:

@@ -20,6 +20,7 @@ from .channels import channel_sum
 __all__ = []
 
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
+TOGETHER_BYTES = 512 * 1024  # half of a second cache
 PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peephole, None for those that it lacks
 
 
@@ -97,15 +98,20 @@ class Recurrent(Function, arrays=True):
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), len(directions))
         h0, c0 = ascontiguous(h0), None if c0 is None else ascontiguous(c0)
         gates = outs if cell.startswith("rnn") else [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
-        hidden_biases = input_products(cell, rows, directions, gates)
+        alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
+        together = None, None, None
+        if not alone and multiplied_together(cell, directions):
+            together, hidden_biases = (rows, given(directions, 0), joint_biases(directions)), None
+        else:
+            hidden_biases = input_products(cell, rows, directions, gates)
         arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
         h_n, c_n = empty(h0.shape, x.dtype), None if c0 is None else empty(c0.shape, x.dtype)
         w_hh, w_hr, peephole = (given(directions, which) for which in (1, 4, 5))
-        if mask is None and w_hr is None and peephole is None and steps_alone(cell, steps, gates):
+        if alone:
             single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
         else:
             kernels.recurrent(
-                cell, update_sign, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
+                cell, update_sign, *together, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
                 *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
             )  # fmt: skip
         if any(ctx.needs_input_grad):
@@ -169,6 +175,20 @@ def kept_arrays(cell, n_rows, units, directions, dtype):
     cells = [empty((n_rows, units), dtype) for _ in directions] if cell == "lstm" else None
     more = cell.startswith("gru") or directions[0][4] is not None
     return cells, [empty((n_rows, units), dtype) for _ in directions] if more else None
+
+
+def multiplied_together(cell, directions):
+    """Say whether x W_ih^T is made step by step with h W_hh^T: where both weights stay in the second cache, gates are then written once.
+
+    The sums of a GRU's n must stay apart, as r multiplies only one of them.
+    """
+    w_ih, w_hh = directions[0][:2]
+    return not cell.startswith("gru") and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES and w_ih.shape[1] > 0
+
+
+def joint_biases(directions):
+    """b_ih + b_hh of each direction, zeros where there are none."""
+    return [np.zeros(w_ih.shape[0], w_ih.dtype) if b_ih is None else b_ih + b_hh for w_ih, _, b_ih, b_hh, *_ in directions]
 
 
 def input_products(cell, rows, directions, gates):

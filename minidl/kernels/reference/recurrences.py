@@ -43,14 +43,19 @@ def steps(starts, sizes, row_step, backwards):
 
 
 def recurrent(
-    cell, update_sign, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts, sizes, row_step, n_threads
-):
+    cell, update_sign, x, w_ih, bias, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts, sizes, row_step,
+    n_threads,
+):  # fmt: skip
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
+
+    x, w_ih, bias: None; or (of an rnn or lstm) what the input product x W_ih^T + bias is made of here.
 
     extra: what the gradient needs besides: W_hn h + b_hn (gru), r mask h (gru_before), o tanh(c') (lstm with projection).
     """
     for d in range(len(gates)):
         h, c = h0[d].copy(), None if c0 is None else c0[d].copy()
+        if x is not None:
+            gates[d][...] = x @ w_ih[d].T + bias[d]
         for n, rows in steps(starts, sizes, row_step, backwards=d == 1):
             seen = h[:n] if mask is None else h[:n] * mask[d][:n]  # what the products see of the state
             if cell == "lstm":

@@ -38,18 +38,18 @@ typedef struct {
 } window_shape;
 
 /* A recurrent layer over `rows` rows: step t of sequence n is row starts[t] + n row_step, n < sizes[t]. `sums` is gates times units,
- * `width` the size of a state: units, or that of its projection. */
+ * `width` the size of a state: units, or that of its projection. `inputs` is the size of x where the kernel multiplies it as well, or 0. */
 enum { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_BEFORE };
 typedef struct {
     int cell;
     double update_sign;
-    ptrdiff_t directions, steps, batch, units, width, sums, rows, row_step;
+    ptrdiff_t directions, steps, batch, inputs, units, width, sums, rows, row_step;
     const int64_t *starts, *sizes;
 } recurrent_shape;
 
 /* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. */
 typedef struct {
-    const void *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
+    const void *x, *w_ih, *bias, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
     void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;

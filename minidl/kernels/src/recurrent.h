@@ -52,13 +52,14 @@ INLINE REAL *NAME(panel)(const NAME(panels) * p, isize tile, isize block) {
     return p->data + p->k * (start * p->blocks + block * width);
 }
 
-/* The panels of tiles first .. last of B[k][block, col] = from[block * block_step + col * col_step + k * k_step]. */
-static void NAME(pack_panels)(const NAME(panels) * p, const REAL *from, isize block_step, isize col_step, isize k_step, isize first, isize last) {
+/* Steps k0 .. k0 + k of the panels of tiles first .. last: B[k0 + k][block, col] = from[block * block_step + col * col_step + k * k_step]. */
+static void NAME(pack_panels)(const NAME(panels) * p, isize k0, isize k, const REAL *from, isize block_step, isize col_step, isize k_step, isize first,
+                              isize last) {
     for (isize tile = first; tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), width = NAME(tile_start)(p, tile + 1) - start;
         for (isize block = 0; block < p->blocks; block++)
-            NAME(pack)(NAME(panel)(p, tile, block), width, from + block * block_step + start * col_step, col_step, k_step,
-                       min_size(width, p->cols - start), p->k);
+            NAME(pack)(NAME(panel)(p, tile, block) + k0 * width, width, from + block * block_step + start * col_step, col_step, k_step,
+                       min_size(width, p->cols - start), k);
     }
 }
 
@@ -98,7 +99,7 @@ typedef struct {
     isize part, parts;
     meeting *others;            /* those who work on the same direction */
     int n_others;
-    REAL *state;                /* forward: two copies of the state as the products see it, state_row apart */
+    REAL *state;                /* forward: two copies of the state as the products see it (behind it x, if so), state_row apart */
     isize state_row;
     NAME(panels) main, second;
 } NAME(worker);
@@ -139,7 +140,7 @@ INLINE void NAME(meet_by_units)(const NAME(worker) * w) {
 /* By rows or by units, for a team of workers; 0 where the worker has nothing to do. */
 static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
-    const double weights = (double)s->sums * s->width * sizeof(REAL), step_ns = 2.0 * s->batch * s->sums * s->width / FLOPS_PER_NS;
+    const double weights = (double)s->sums * (s->width + s->inputs) * sizeof(REAL), step_ns = weights / sizeof(REAL) * 2.0 * s->batch / FLOPS_PER_NS;
     const int by_rows = s->batch >= 2 * MR * team || (s->batch >= 4 * team && weights <= CACHE_BYTES);
     const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && w->main.tiles >= team;
     w->dealt = s->sizes[s->steps - 1] < s->batch;

@@ -167,9 +167,9 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize tiles = w->main.tiles, others = w->second.tiles;
-    NAME(pack_panels)(&w->main, a->w_hh, 0, 1, s->width, tiles * rank / team, tiles * (rank + 1) / team);
+    NAME(pack_panels)(&w->main, 0, w->main.k, a->w_hh, 0, 1, s->width, tiles * rank / team, tiles * (rank + 1) / team);
     const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
-    if (w->second.data) NAME(pack_panels)(&w->second, second, 0, 1, s->units, others * rank / team, others * (rank + 1) / team);
+    if (w->second.data) NAME(pack_panels)(&w->second, 0, w->second.k, second, 0, 1, s->units, others * rank / team, others * (rank + 1) / team);
     for (isize sequence = rank; sequence < s->batch; sequence += team) {
         copy_run((REAL *)a->grad_h0 + sequence * s->width, (const REAL *)a->grad_h_n + sequence * s->width, s->width);
         if (s->cell == LSTM) copy_run((REAL *)a->grad_c0 + sequence * s->units, (const REAL *)a->grad_c_n + sequence * s->units, s->units);

@@ -20,7 +20,8 @@ INLINE void NAME(put)(REAL *p, vec v, const int whole, isize n) {
 /* A run of units of one row: each pointer is at its first unit. Values of different gates are gate_step, sum_step, peephole_step apart. */
 typedef struct {
     isize n;
-    REAL *gates;            /* INOUT forward: input product -> activations; IN backward */
+    const REAL *inputs;     /* IN    forward: input product, or the bias where the sums have it; gates of gru are INOUT instead */
+    REAL *gates;            /* OUT   forward: activations; IN backward */
     isize gate_step;
     const REAL *sums;       /* IN    W_hh h */
     isize sum_step;
@@ -48,14 +49,14 @@ typedef struct {
     }
 
 INLINE void NAME(tanh_cell_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
-    const vec h = NAME(vtanh)(GET(u->gates) + GET(u->sums));
+    const vec h = NAME(vtanh)(GET(u->inputs) + GET(u->sums));
     PUT(u->gates, h);
     PUT(u->h, h);
 }
 RUN_OF_UNITS(tanh_cell)
 
 INLINE void NAME(relu_cell_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
-    const vec a = GET(u->gates) + GET(u->sums), h = choose((ivec)(a < splat(0)), splat(0), a);
+    const vec a = GET(u->inputs) + GET(u->sums), h = choose((ivec)(a < splat(0)), splat(0), a);
     PUT(u->gates, h);
     PUT(u->h, h);
 }
@@ -63,9 +64,9 @@ RUN_OF_UNITS(relu_cell)
 
 INLINE void NAME(lstm_cell_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
     const isize g = u->gate_step, s = u->sum_step, p = u->peephole_step;
-    vec a_i = GET(u->gates) + GET(u->sums), a_f = GET(u->gates + g) + GET(u->sums + s);
-    const vec a_g = GET(u->gates + 2 * g) + GET(u->sums + 2 * s), c_before = GET(u->c_before);
-    vec a_o = GET(u->gates + 3 * g) + GET(u->sums + 3 * s);
+    vec a_i = GET(u->inputs) + GET(u->sums), a_f = GET(u->inputs + g) + GET(u->sums + s);
+    const vec a_g = GET(u->inputs + 2 * g) + GET(u->sums + 2 * s), c_before = GET(u->c_before);
+    vec a_o = GET(u->inputs + 3 * g) + GET(u->sums + 3 * s);
     if (u->peephole) {
         a_i += GET(u->peephole) * c_before;
         a_f += GET(u->peephole + p) * c_before;

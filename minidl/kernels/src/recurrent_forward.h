@@ -30,6 +30,7 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
     REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = CHUNK_ROWS * NR, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
+    u.inputs = s->inputs ? (const REAL *)a->bias + start : u.gates;
     switch (cell) {
     case RNN_TANH: NAME(tanh_cell)(&u); break;
     case RNN_RELU: NAME(relu_cell)(&u); break;
@@ -123,21 +124,34 @@ static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
     const isize blocks = s->cell == GRU_BEFORE ? 2 : s->sums / s->units;
-    w->main = NAME(make_panels)(s->width, s->units, blocks, &at);
+    w->main = NAME(make_panels)(s->width + s->inputs, s->units, blocks, &at);
     if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(s->units, s->units, 1, &at);
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->units, s->width, 1, &at);
-    w->state_row = round_up(s->width, LANES) + LANES; /* rows that do not all fall into the same lines of the cache */
+    w->state_row = round_up(s->width + s->inputs, LANES) + LANES; /* rows that do not all fall into the same lines of the cache */
     w->state = at;
     return at + 2 * s->batch * w->state_row - scratch;
+}
+
+/* x of step t (-1: none) goes behind the state of each own row: the products take both together. */
+static void NAME(place_inputs)(const NAME(worker) * w, isize t, REAL *state) {
+    const recurrent_shape *s = w->shape;
+    const isize rows = NAME(own_rows)(w, NAME(running)(w, t));
+    if (s->inputs == 0 || w->part > 0) return;
+    for (isize i = 0; i < rows; i++) {
+        const isize sequence = NAME(own_row)(w, i);
+        copy_run(state + sequence * w->state_row + s->width, (const REAL *)w->arrays->x + NAME(row_at)(w, t, sequence) * s->inputs, s->inputs);
+    }
 }
 
 static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize tiles = w->main.tiles, others = w->second.tiles;
-    NAME(pack_panels)(&w->main, a->w_hh, s->units * s->width, s->width, 1, tiles * rank / team, tiles * (rank + 1) / team);
+    const isize first = tiles * rank / team, last = tiles * (rank + 1) / team;
+    NAME(pack_panels)(&w->main, 0, s->width, a->w_hh, s->units * s->width, s->width, 1, first, last);
+    if (s->inputs) NAME(pack_panels)(&w->main, s->width, s->inputs, a->w_ih, s->units * s->inputs, s->inputs, 1, first, last);
     const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
-    if (w->second.data) NAME(pack_panels)(&w->second, second, 0, s->units, 1, others * rank / team, others * (rank + 1) / team);
+    if (w->second.data) NAME(pack_panels)(&w->second, 0, s->units, second, 0, s->units, 1, others * rank / team, others * (rank + 1) / team);
     for (isize sequence = rank; sequence < s->batch; sequence += team)
         for (isize i = 0; i < s->width; i++) {
             const isize at = sequence * s->width + i;
@@ -151,10 +165,12 @@ static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int te
     NAME(forward_plan)(w, scratch);
     if (!NAME(share_work)(w, rank, team)) return;
     NAME(forward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
-    NAME(meet)(w);
     REAL *now = w->state, *next = w->state + s->batch * w->state_row;
+    NAME(place_inputs)(w, w->backwards ? s->steps - 1 : 0, now);
+    NAME(meet)(w);
     for (isize step = 0; step < s->steps; step++) {
         const isize t = w->backwards ? s->steps - 1 - step : step;
+        NAME(place_inputs)(w, NAME(step_after)(w, t, 1), next);
         NAME(forward_step)(w, 0, t, now, next);
         NAME(meet_by_units)(w);
         if (w->second.data) {
@@ -174,7 +190,7 @@ isize NAME(recurrent_scratch)(const recurrent_shape *shape) {
 
 void NAME(recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
-    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * shape->width / FLOPS_PER_NS + 0.2);
+    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * (shape->width + shape->inputs) / FLOPS_PER_NS + 0.2);
     NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, cost, NAME(forward_work), n_threads);
 }
 

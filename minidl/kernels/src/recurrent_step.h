@@ -8,6 +8,7 @@
 INLINE NAME(units) NAME(step_units)(const recurrent_shape *s, const recurrent_arrays *a, isize row) {
     const isize units = s->units, sums = s->sums;
     NAME(units) u = {.n = units, .gates = (REAL *)a->gates + row * sums, .gate_step = units, .sum_step = units, .sign = (REAL)s->update_sign};
+    u.inputs = u.gates;
     u.sums = (const REAL *)a->products + row * sums;
     u.h_before = (const REAL *)a->h0 + row * units;
     if (s->cell == LSTM) u.c_before = (const REAL *)a->c0 + row * units;
