@@ -61,7 +61,7 @@ def run_of_twin(kind, options, state, ending, x):
     zeros, last = np.zeros((batch, units)), [np.empty((batch, units))]
     starts, sizes = np.arange(steps) * batch, np.full(steps, batch)
     reference.recurrent(cell, 1.0, None, None, None, [gates], [w_hh], b_hn, None, None, None, [zeros], [zeros] if kind == "LSTM" else None,
-                        out, cells, extra, last, [np.empty_like(zeros)], starts, sizes, 1, 1)  # fmt: skip
+                        out, cells, extra, None, last, [np.empty_like(zeros)], starts, sizes, 1, 1)  # fmt: skip
     return out[0].reshape(steps, batch, units)[order]
 
 

@@ -58,6 +58,7 @@ cdef extern from "kernels.h" nogil:
         void *out
         void *cells
         void *extra
+        void *seen
         void *h_n
         void *c_n
         void *grad_gates

@@ -99,9 +99,11 @@ class Recurrent(Function, arrays=True):
         h0, c0 = ascontiguous(h0), None if c0 is None else ascontiguous(c0)
         gates = outs if cell.startswith("rnn") else [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
         alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
-        together = None, None, None
+        learns, together, seen = any(ctx.needs_input_grad), (None, None, None), None
         if not alone and multiplied_together(cell, directions):
             together, hidden_biases = (rows, given(directions, 0), joint_biases(directions)), None
+            if learns:
+                seen = [empty((steps.n_rows, width + rows.shape[1]), x.dtype) for _ in directions]
         else:
             hidden_biases = input_products(cell, rows, directions, gates)
         arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
@@ -112,10 +114,10 @@ class Recurrent(Function, arrays=True):
         else:
             kernels.recurrent(
                 cell, update_sign, *together, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
-                *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
+                *arrays, seen, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
             )  # fmt: skip
-        if any(ctx.needs_input_grad):
-            kept = rows, gates, w_hh, w_hr, peephole, *arrays, directions
+        if learns:
+            kept = rows, gates, w_hh, w_hr, peephole, *arrays, seen, directions
             ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
         if trace is not None:
             trace.ran(cell, steps, gates, outs, arrays[0] if cell == "lstm" else None)
@@ -123,13 +125,14 @@ class Recurrent(Function, arrays=True):
 
     def backward(ctx, grad_out, grad_h_n, grad_c_n=None):
         x, h0, c0, mask, out, *_, kept = ctx.saved_tensors
-        rows, gates, w_hh, w_hr, peephole, cells, extra, directions = kept
+        rows, gates, w_hh, w_hr, peephole, cells, extra, seen, directions = kept
         cell, steps, count = ctx.cell, ctx.steps, len(directions)
         units, width = w_hh[0].shape[0] // N_GATES[cell], w_hh[0].shape[1]
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
         grad_outs = columns(ascontiguous(grad_out).reshape(steps.n_rows, out.shape[-1]), count)
         n_sums = N_GATES[cell] + (cell == "gru")
-        grad_gates = [empty((steps.n_rows, n_sums * units), out.dtype) for _ in directions]
+        all_gates = empty((steps.n_rows, count * n_sums * units), out.dtype)
+        grad_gates = columns(all_gates, count)
         whole = ctx.trace is not None or w_hr is not None
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
         grad_h0, grad_c0 = empty(h0.shape, out.dtype), None if c0 is None else empty(c0.shape, out.dtype)
@@ -140,15 +143,15 @@ class Recurrent(Function, arrays=True):
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
-        found = []
+        found, sums = [], None if directions[0][2] is None else channel_sum(all_gates).reshape(count, -1)
         for d, weights in enumerate(directions):
             before = {"h": (outs[d], h0[d]), "c": (cells and cells[d], None if c0 is None else c0[d])}
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
-            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, None if mask is None else mask[d], units)
-            found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d], weights)
+            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, None if mask is None else mask[d], units, seen and seen[d])
+            found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d], weights, None if sums is None else sums[d])
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = input_grad(cell, grad_gates, directions, units, x.shape)
+            grad_x = input_grad(cell, all_gates, directions, units, x.shape)
         return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
 
 
@@ -205,15 +208,16 @@ def input_products(cell, rows, directions, gates):
 
 
 def input_grad(cell, grad_gates, directions, units, shape):
-    """Gradient of the input product, of this shape, summed over the directions."""
-    total = None
-    for grads, (w_ih, *_) in zip(grad_gates, directions, strict=True):
-        if cell == "gru":  # its gradients come as n, r, z and one more
-            grads, w_ih = grads[:, : 3 * units], np.concatenate([w_ih[2 * units :], w_ih[: 2 * units]])
-        grad_x = empty(shape, grads.dtype)
-        kernels.gemm(grads, w_ih, grad_x.reshape(grads.shape[0], shape[-1]), None, False, n_threads())
-        total = grad_x if total is None else np.add(total, grad_x, out=total)
-    return total
+    """Gradient of the input product, of this shape, summed over the directions: one sum over all their gates (rows, directions G U)."""
+    weights = [weights[0] for weights in directions]
+    if cell == "gru":  # its gradients come as n, r, z and one more, which the input does not see
+        n, others = slice(2 * units, None), slice(2 * units)
+        weights = [part for w_ih in weights for part in (w_ih[n], w_ih[others], np.zeros_like(w_ih[n]))][:-1]
+        grad_gates = grad_gates[:, :-units]
+    grad_x = empty(shape, grad_gates.dtype)
+    stacked = np.concatenate(weights) if len(weights) > 1 else weights[0]
+    kernels.gemm(grad_gates, stacked, grad_x.reshape(len(grad_gates), shape[-1]), None, False, n_threads())
+    return grad_x
 
 
 def steps_alone(cell, steps, gates):
@@ -241,17 +245,20 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
 class Run:
     """The gradients of one direction's weights, after the walk back through time: sums over all rows, so one GEMM each."""
 
-    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units):
+    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units, seen=None):
         self.cell, self.steps, self.backwards, self.rows, self.grads = cell, steps, backwards, rows, grads
-        self.pairs, self.mask, self.units = before, mask, units
+        self.pairs, self.mask, self.units, self.seen = before, mask, units, seen
 
-    def weight_grads(self, needs, extra, grad_h, weights):
-        """Gradients in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
+    def weight_grads(self, needs, extra, grad_h, weights, bias):
+        """Gradients from the sums of the gates' gradients, in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
         need_ih, need_hh, need_b_ih, need_b_hh, need_hr, need_peephole = needs
-        bias = channel_sum(self.grads) if need_b_ih or need_b_hh else None
+        if self.seen is None:
+            grad_ih, grad_hh = self.for_input() if need_ih else None, self.for_state(weights[1].shape, extra) if need_hh else None
+        else:
+            grad_ih, grad_hh = self.for_both(weights[1].shape[1]) if need_ih or need_hh else (None, None)
         return (
-            self.for_input() if need_ih else None,
-            self.for_state(weights[1].shape, extra) if need_hh else None,
+            grad_ih,
+            grad_hh,
             self.bias_grad(bias, (1, 2, 0)) if need_b_ih else None,
             self.bias_grad(bias, (1, 2, 3)) if need_b_hh else None,
             self.product(grad_h, extra) if need_hr else None,
@@ -269,6 +276,11 @@ class Run:
         out = empty((grads.shape[1], values.shape[1]), values.dtype) if out is None else out
         kernels.gemm(grads.T, values, out, None, False, n_threads())
         return out
+
+    def for_both(self, width):
+        """Gradients of W_ih and W_hh, where the kernel has kept what they were multiplied with side by side."""
+        both = self.product(self.grads, self.seen)
+        return ascontiguous(both[:, width:]), ascontiguous(both[:, :width])
 
     def for_input(self):
         if self.cell != "gru":

@@ -43,12 +43,13 @@ def steps(starts, sizes, row_step, backwards):
 
 
 def recurrent(
-    cell, update_sign, x, w_ih, bias, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts, sizes, row_step,
-    n_threads,
+    cell, update_sign, x, w_ih, bias, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, seen, h_n, c_n, starts, sizes,
+    row_step, n_threads,
 ):  # fmt: skip
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
 
-    x, w_ih, bias: None; or (of an rnn or lstm) what the input product x W_ih^T + bias is made of here.
+    x, w_ih, bias: None; or (of an rnn or lstm) what the input product x W_ih^T + bias is made of here. Then `seen` (or None) gets the rows
+    (mask h, x) that are multiplied at each step.
 
     extra: what the gradient needs besides: W_hn h + b_hn (gru), r mask h (gru_before), o tanh(c') (lstm with projection).
     """
@@ -57,22 +58,24 @@ def recurrent(
         if x is not None:
             gates[d][...] = x @ w_ih[d].T + bias[d]
         for n, rows in steps(starts, sizes, row_step, backwards=d == 1):
-            seen = h[:n] if mask is None else h[:n] * mask[d][:n]  # what the products see of the state
+            masked = h[:n] if mask is None else h[:n] * mask[d][:n]  # what the products see of the state
+            if seen is not None:
+                seen[d][rows] = np.concatenate([masked, x[rows]], axis=1)
             if cell == "lstm":
-                a = gates[d][rows] + seen @ w_hh[d].T
+                a = gates[d][rows] + masked @ w_hh[d].T
                 gates[d][rows], c[:n], shown = lstm(a, c[:n], entry(peephole, d))
                 cells[d][rows] = c[:n]
                 if w_hr is not None:
                     extra[d][rows] = shown
                 h[:n] = shown if w_hr is None else shown @ w_hr[d].T
             elif cell == "gru":
-                product = seen @ w_hh[d].T
+                product = masked @ w_hh[d].T
                 product[:, 2 * h.shape[1] :] += 0 if b_hn is None else b_hn[d]
                 gates[d][rows], extra[d][rows], h[:n] = gru(gates[d][rows], product, h[:n], update_sign)
             elif cell == "gru_before":
-                gates[d][rows], extra[d][rows], h[:n] = gru_before(gates[d][rows], w_hh[d], h[:n], seen, update_sign)
+                gates[d][rows], extra[d][rows], h[:n] = gru_before(gates[d][rows], w_hh[d], h[:n], masked, update_sign)
             else:
-                a = gates[d][rows] + seen @ w_hh[d].T
+                a = gates[d][rows] + masked @ w_hh[d].T
                 h[:n] = np.tanh(a) if cell == "rnn_tanh" else np.where(a < 0, 0, a)
                 gates[d][rows] = h[:n]
             out[d][rows] = h[:n]

@@ -51,7 +51,7 @@ typedef struct {
 typedef struct {
     const void *x, *w_ih, *bias, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
-    void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
+    void *gates, *out, *cells, *extra, *seen, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
 } recurrent_arrays;
 

@@ -99,7 +99,7 @@ typedef struct {
     isize part, parts;
     meeting *others;            /* those who work on the same direction */
     int n_others;
-    REAL *state;                /* forward: two copies of the state as the products see it (behind it x, if so), state_row apart */
+    REAL *state;                /* forward: rows that the products see, state_row apart: see seen_at */
     isize state_row;
     NAME(panels) main, second;
 } NAME(worker);

@@ -11,19 +11,30 @@ INLINE const REAL *NAME(value_before)(const NAME(worker) * w, const void *values
     return (const REAL *)first + sequence * width;
 }
 
+/* The state before step t as the products see it (masked), and x of the step behind it where they take that as well. Without an array
+ * that keeps them there are two copies, for even and odd steps. */
+INLINE REAL *NAME(seen_at)(const NAME(worker) * w, isize t, isize sequence) {
+    const isize row = w->arrays->seen ? NAME(row_at)(w, t, sequence) : (t & 1) * w->shape->batch + sequence;
+    return w->state + row * w->state_row;
+}
+
 /* A new state (n values from unit `start` on, at `h`) goes where the next step and the caller look for it. */
-static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize start, isize n, isize t, isize sequence, REAL *next) {
+static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize start, isize n, isize t, isize sequence) {
     const recurrent_arrays *a = w->arrays;
-    REAL *to = next + sequence * w->state_row + start;
+    const isize then = NAME(step_after)(w, t, 1);
+    if (sequence >= NAME(running)(w, then)) {
+        copy_run((REAL *)a->h_n + sequence * w->shape->width + start, h, n);
+        return;
+    }
+    REAL *to = NAME(seen_at)(w, then, sequence) + start;
     if (a->mask) {
         const REAL *mask = (const REAL *)a->mask + sequence * w->shape->width + start;
         for (isize i = 0; i < n; i++) to[i] = h[i] * mask[i];
     } else copy_run(to, h, n);
-    if (sequence >= NAME(running)(w, NAME(step_after)(w, t, 1))) copy_run((REAL *)a->h_n + sequence * w->shape->width + start, h, n);
 }
 
 /* One row of a tile, its sums known: activations, new cell and state. */
-INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence, REAL *now, REAL *next) {
+INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize row = NAME(row_at)(w, t, sequence), units = s->units;
@@ -50,15 +61,15 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
         NAME(gru_cell)(&u);
         break;
     default: /* GRU_BEFORE: the state comes from the second product */
-        u.seen = now + sequence * w->state_row + start;
+        u.seen = NAME(seen_at)(w, t, sequence) + start;
         NAME(gru_before_gates)(&u);
         return;
     }
-    NAME(spread_state)(w, out, start, n, t, sequence, next);
+    NAME(spread_state)(w, out, start, n, t, sequence);
 }
 
 /* The same after the second product: of a projection, or W_hn (r seen) of gru_before. */
-static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence, REAL *next) {
+static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize row = NAME(row_at)(w, t, sequence);
@@ -69,7 +80,7 @@ static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, con
         u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, s->units, t, sequence) + start;
         NAME(gru_before_cell)(&u);
     }
-    NAME(spread_state)(w, out, start, n, t, sequence, next);
+    NAME(spread_state)(w, out, start, n, t, sequence);
 }
 
 /* Gates of a row come to the second cache while the products are made. */
@@ -81,8 +92,8 @@ INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isiz
 /* The rows of a chunk: each cell has a loop of its own, in which the compiler knows what there is to do. */
 #define FORWARD_ROWS(cell) \
     static __attribute__((noinline)) void NAME(forward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
-                                                                    const isize *sequences, isize rows, REAL *now, REAL *next) { \
-        for (isize i = 0; i < rows; i++) NAME(forward_units)(cell, w, start, n, sums + i * NR, t, sequences[i], now, next); \
+                                                                    const isize *sequences, isize rows) { \
+        for (isize i = 0; i < rows; i++) NAME(forward_units)(cell, w, start, n, sums + i * NR, t, sequences[i]); \
     }
 FORWARD_ROWS(RNN_TANH)
 FORWARD_ROWS(RNN_RELU)
@@ -90,16 +101,16 @@ FORWARD_ROWS(LSTM)
 FORWARD_ROWS(GRU)
 FORWARD_ROWS(GRU_BEFORE)
 
-typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const isize *, isize, REAL *, REAL *);
+typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const isize *, isize);
 static const NAME(forward_rows) NAME(forward_cells)[] = {
     [RNN_TANH] = NAME(forward_rows_RNN_TANH), [RNN_RELU] = NAME(forward_rows_RNN_RELU), [LSTM] = NAME(forward_rows_LSTM),
     [GRU] = NAME(forward_rows_GRU), [GRU_BEFORE] = NAME(forward_rows_GRU_BEFORE)};
 
-/* All own tiles and rows of a step: products of the rows of `now` (second: of `extra`), then the units. */
-static void NAME(forward_step)(const NAME(worker) * w, int second, isize t, REAL *now, REAL *next) {
+/* All own tiles and rows of a step: products of what they see (second: of `extra`), then the units. */
+static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     const NAME(panels) *p = second ? &w->second : &w->main;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
-    const REAL *a = second ? w->arrays->extra : now;
+    const REAL *a = second ? w->arrays->extra : w->state;
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
     isize a_row[CHUNK_ROWS], sequences[CHUNK_ROWS];
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
@@ -108,13 +119,13 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t, REAL
             const isize count = min_size(CHUNK_ROWS, rows - first);
             for (isize i = 0; i < count; i++) {
                 sequences[i] = NAME(own_row)(w, first + i);
-                a_row[i] = second ? NAME(row_at)(w, t, sequences[i]) * w->shape->units : sequences[i] * w->state_row;
+                a_row[i] = second ? NAME(row_at)(w, t, sequences[i]) * w->shape->units : NAME(seen_at)(w, t, sequences[i]) - w->state;
                 if (!second) NAME(fetch_gates)(w, start, n, t, sequences[i]);
             }
             for (isize block = 0; block < p->blocks; block++) NAME(row_product)(p, tile, block, a, a_row, count, sums + block * CHUNK_ROWS * NR);
-            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count, now, next);
+            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count);
             else
-                for (isize i = 0; i < count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, sequences[i], next);
+                for (isize i = 0; i < count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, sequences[i]);
         }
     }
 }
@@ -129,18 +140,29 @@ static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->units, s->width, 1, &at);
     w->state_row = round_up(s->width + s->inputs, LANES) + LANES; /* rows that do not all fall into the same lines of the cache */
     w->state = at;
-    return at + 2 * s->batch * w->state_row - scratch;
+    if (w->arrays && w->arrays->seen) {
+        w->state_row = s->width + s->inputs;
+        w->state = w->arrays->seen;
+    }
+    return at + 2 * s->batch * (round_up(s->width + s->inputs, LANES) + LANES) - scratch;
 }
 
-/* x of step t (-1: none) goes behind the state of each own row: the products take both together. */
-static void NAME(place_inputs)(const NAME(worker) * w, isize t, REAL *state) {
+/* x of step t (-1: none) goes behind the state of each own row. */
+static void NAME(place_inputs)(const NAME(worker) * w, isize t) {
     const recurrent_shape *s = w->shape;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t));
     if (s->inputs == 0 || w->part > 0) return;
     for (isize i = 0; i < rows; i++) {
         const isize sequence = NAME(own_row)(w, i);
-        copy_run(state + sequence * w->state_row + s->width, (const REAL *)w->arrays->x + NAME(row_at)(w, t, sequence) * s->inputs, s->inputs);
+        copy_run(NAME(seen_at)(w, t, sequence) + s->width, (const REAL *)w->arrays->x + NAME(row_at)(w, t, sequence) * s->inputs, s->inputs);
     }
+}
+
+/* The step at which a sequence begins in the order of the run. */
+INLINE isize NAME(first_step)(const NAME(worker) * w, isize sequence) {
+    isize t = w->backwards ? w->shape->steps - 1 : 0;
+    while (w->shape->sizes[t] <= sequence) t--;
+    return t;
 }
 
 static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
@@ -152,12 +174,11 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     if (s->inputs) NAME(pack_panels)(&w->main, s->width, s->inputs, a->w_ih, s->units * s->inputs, s->inputs, 1, first, last);
     const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
     if (w->second.data) NAME(pack_panels)(&w->second, 0, s->units, second, 0, s->units, 1, others * rank / team, others * (rank + 1) / team);
-    for (isize sequence = rank; sequence < s->batch; sequence += team)
-        for (isize i = 0; i < s->width; i++) {
-            const isize at = sequence * s->width + i;
-            const REAL h = ((const REAL *)a->h0)[at] * (a->mask ? ((const REAL *)a->mask)[at] : 1);
-            w->state[sequence * w->state_row + i] = w->state[(s->batch + sequence) * w->state_row + i] = h;
-        }
+    for (isize sequence = rank; sequence < s->batch; sequence += team) {
+        REAL *to = NAME(seen_at)(w, NAME(first_step)(w, sequence), sequence);
+        const REAL *h = (const REAL *)a->h0 + sequence * s->width, *mask = a->mask ? (const REAL *)a->mask + sequence * s->width : NULL;
+        for (isize i = 0; i < s->width; i++) to[i] = mask ? h[i] * mask[i] : h[i];
+    }
 }
 
 static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
@@ -165,21 +186,17 @@ static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int te
     NAME(forward_plan)(w, scratch);
     if (!NAME(share_work)(w, rank, team)) return;
     NAME(forward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
-    REAL *now = w->state, *next = w->state + s->batch * w->state_row;
-    NAME(place_inputs)(w, w->backwards ? s->steps - 1 : 0, now);
+    NAME(place_inputs)(w, w->backwards ? s->steps - 1 : 0);
     NAME(meet)(w);
     for (isize step = 0; step < s->steps; step++) {
         const isize t = w->backwards ? s->steps - 1 - step : step;
-        NAME(place_inputs)(w, NAME(step_after)(w, t, 1), next);
-        NAME(forward_step)(w, 0, t, now, next);
+        NAME(place_inputs)(w, NAME(step_after)(w, t, 1));
+        NAME(forward_step)(w, 0, t);
         NAME(meet_by_units)(w);
         if (w->second.data) {
-            NAME(forward_step)(w, 1, t, now, next);
+            NAME(forward_step)(w, 1, t);
             NAME(meet_by_units)(w);
         }
-        REAL *other = now;
-        now = next;
-        next = other;
     }
 }
 
