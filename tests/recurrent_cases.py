@@ -56,16 +56,17 @@ class Case:
         """With `inputs` the kernel makes the input product as well, and keeps what it multiplies."""
         rows, units, batch = self.rows, self.units, self.batch
         bias = [each.reshape(-1) for each in self.many(1, self.sums)]
+        gates = (self.poisoned if inputs else self.many)(rows, self.sums)
         own = [self.many(rows, inputs)[0], self.many(self.sums, inputs, scale=inputs**-0.5), bias] if inputs else [None, None, None]
         b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 else None
         return (
             "recurrent",
             [
-                self.cell, self.sign, *own, (self.poisoned if inputs else self.many)(rows, self.sums), self.w_hh, b_hn, self.w_hr, self.peephole,
-                self.mask, self.h0, self.c0,
+                self.cell, self.sign, *own, gates, self.w_hh, b_hn, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
                 self.halves(self.poisoned(rows, self.width)), self.poisoned(rows, units) if self.lstm else None,
                 self.poisoned(rows, units) if self.has_extra else None, self.poisoned(rows, self.width + inputs) if keeps else None,
-                self.poisoned(batch, self.width), self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes, self.row_step,
+                self.poisoned(batch, self.width), self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes,
+                self.row_step,
             ],
             {5, 13, 14, 15, 16, 17, 18},
         )  # fmt: skip

@@ -25,7 +25,8 @@
 #define FAR_BYTES (4 << 20)   /* an A of this size is likely to come from memory */
 
 typedef struct {
-    isize kc, mc, nc;     /* block sizes */
+    isize kc, nc;         /* block sizes */
+    isize m_blocks;       /* blocks of rows, as even as whole panels allow */
     isize kb;             /* steps of the sum in a B block, a multiple of kc */
     isize a_size, b_size; /* values in the A block of a thread and in the shared B block */
 } NAME(blocks);
@@ -35,9 +36,8 @@ static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
     blocks.kc = even_block(k, KC_MAX, 4);
     blocks.nc = even_block(n, max_size(4 * NR, min_size(NC_MAX, B_VALUES / max_size(1, k) / NR * NR)), NR);
     /* as many blocks of rows as a multiple of the team, when there are rows enough */
-    const isize n_blocks = round_up(max_size(1, ceil_div(m, MC_MAX)), m >= 2 * MR * team ? team : 1);
-    blocks.mc = round_up(max_size(1, ceil_div(m, n_blocks)), MR);
-    blocks.a_size = blocks.mc * blocks.kc;
+    blocks.m_blocks = round_up(max_size(1, ceil_div(m, MC_MAX)), m >= 2 * MR * team ? team : 1);
+    blocks.a_size = ceil_div(ceil_div(m, MR), blocks.m_blocks) * MR * blocks.kc;
     blocks.kb = blocks.kc * max_size(1, min_size(ceil_div(k, blocks.kc), B_VALUES / (blocks.nc * blocks.kc)));
     blocks.b_size = max_size(blocks.nc * blocks.kb, NAME(rows_scratch)(m, k));
     return blocks;
@@ -139,18 +139,18 @@ typedef struct {
 /* Items of a part: blocks of rows, and groups of panels where rows are not enough for the team; of each the blocks of the sum in turn. */
 INLINE NAME(item) NAME(item_at)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, isize groups, isize number) {
     const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), item = number / steps, pc = number % steps * blocks.kc;
-    const isize i0 = item / groups * blocks.mc, group = item % groups;
-    const NAME(item) found = {i0, min_size(blocks.mc, g->m - i0), part.k0 + pc, min_size(blocks.kc, part.k - pc),
+    const isize panels = ceil_div(g->m, MR), block = item / groups, group = item % groups;
+    const isize i0 = panels * block / blocks.m_blocks * MR, i1 = min_size(g->m, panels * (block + 1) / blocks.m_blocks * MR);
+    const NAME(item) found = {i0, i1 - i0, part.k0 + pc, min_size(blocks.kc, part.k - pc),
                               part.panels * group / groups, part.panels * (group + 1) / groups};
     return found;
 }
 
 /* The items of a part that are this thread's. */
 static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {
-    const isize m_blocks = max_size(1, ceil_div(g->m, blocks.mc)), steps = max_size(1, ceil_div(part.k, blocks.kc));
-    const isize groups = m_blocks % team ? min_size(part.panels, team) : 1;
-    const isize last = m_blocks * groups * (rank + 1) / team * steps;
-    for (isize number = m_blocks * groups * rank / team * steps; number < last; number++) {
+    const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), groups = blocks.m_blocks % team ? min_size(part.panels, team) : 1;
+    const isize items = blocks.m_blocks * groups, last = items * (rank + 1) / team * steps;
+    for (isize number = items * rank / team * steps; number < last; number++) {
         const NAME(item) item = NAME(item_at)(g, blocks, part, groups, number);
         if (item.m <= 0 || item.first >= item.last) continue;
         NAME(ahead) next = {0};
