@@ -27,6 +27,15 @@ INLINE void NAME(transpose_lanes)(vec v[N_LANES]) {
     }
 }
 
+/* The sums of the lanes of a square of vectors, that of v[i] in lane i, each in the order of `sum_lanes`. */
+INLINE vec NAME(sum_square)(vec v[N_LANES]) {
+    UNROLL(4)
+    for (int size = N_LANES / 2; size > 0; size /= 2)
+        UNROLL(8)
+        for (int i = 0; i < size; i++) v[i] = zip_low(v[i], v[i + size]) + zip_high(v[i], v[i + size]);
+    return v[0];
+}
+
 /* to[j * step + lane] = from[lane * row + j], j < n, lane < rows; `readable` values may be read from `from` on. */
 static void NAME(lanes_in)(REAL *restrict to, isize step, const REAL *restrict from, isize row, isize rows, isize n, isize readable) {
     for (isize j = 0; j < n; j += LANES, to += LANES * step) {

@@ -70,6 +70,24 @@ INLINE vec splat(REAL value) { return value - (vec){0}; }
 /* a where the mask (all ones or zeros per lane, as comparisons give it) is set, else b */
 INLINE vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a) | (~mask & (ivec)b)); }
 
+/* All ones in the lanes below n, zeros in the others. */
+INLINE ivec first_lanes(isize n) {
+#if VB / (REAL_BITS / 8) == 16
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif VB / (REAL_BITS / 8) == 8
+    const ivec lane = {0, 1, 2, 3, 4, 5, 6, 7};
+#elif VB / (REAL_BITS / 8) == 4
+    const ivec lane = {0, 1, 2, 3};
+#else
+    const ivec lane = {0, 1};
+#endif
+#if REAL_BITS == 32
+    return lane < (int32_t)n;
+#else
+    return lane < (int64_t)n;
+#endif
+}
+
 /* Lanes of two vectors of `bytes` bytes, chosen by number: those of b count on from those of a. */
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLE(bytes, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -141,6 +159,47 @@ INLINE void store_part(REAL *p, vec v, isize n) { _mm512_mask_storeu_ps(p, (__mm
 #elif defined(__AVX512F__)
 INLINE vec load_part(const REAL *p, isize n) { return (vec)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p); }
 INLINE void store_part(REAL *p, vec v, isize n) { _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v); }
+#elif defined(__AVX2__)
+/* Masked loads are cheap and masked stores are not: the lanes are stored by halves. */
+#if REAL_BITS == 32
+INLINE vec load_part(const REAL *p, isize n) { return (vec)_mm256_maskload_ps(p, (__m256i)first_lanes(n)); }
+INLINE void store_part(REAL *p, vec v, isize n) {
+    __m128 part = _mm256_castps256_ps128((__m256)v);
+    if (n & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps((__m256)v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)p, part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, part);
+}
+#else
+INLINE vec load_part(const REAL *p, isize n) { return (vec)_mm256_maskload_pd(p, (__m256i)first_lanes(n)); }
+INLINE void store_part(REAL *p, vec v, isize n) {
+    __m128d part = _mm256_castpd256_pd128((__m256d)v);
+    if (n & 2) {
+        _mm_storeu_pd(p, part);
+        part = _mm256_extractf128_pd((__m256d)v, 1);
+        p += 2;
+    }
+    if (n & 1) _mm_store_sd(p, part);
+}
+#endif
+#elif defined(__SSE2__) && REAL_BITS == 32
+INLINE vec load_part(const REAL *p, isize n) {
+    __m128 v = _mm_setzero_ps();
+    if (n & 1) v = _mm_load_ss(p + (n & 2));
+    if (n & 2) v = _mm_loadl_pi(_mm_movelh_ps(v, v), (const __m64 *)p);
+    return (vec)v;
+}
+INLINE void store_part(REAL *p, vec v, isize n) {
+    if (n & 2) _mm_storel_pi((__m64 *)p, (__m128)v);
+    if (n & 1) _mm_store_ss(p + (n & 2), n & 2 ? _mm_movehl_ps((__m128)v, (__m128)v) : (__m128)v);
+}
 #else
 INLINE vec load_part(const REAL *p, isize n) {
     vec v = {0};
@@ -180,6 +239,12 @@ INLINE void zero_run(REAL *to, isize n) {
     isize i = 0;
     for (; i + LANES <= n; i += LANES) store(to + i, zero);
     if (i < n) store_part(to + i, zero, n - i);
+}
+
+/* The same in whole vectors, the last of which may reach beyond. */
+INLINE void zero_vectors(REAL *to, isize n) {
+    const vec zero = {0};
+    for (isize i = 0; i < n; i += LANES) store(to + i, zero);
 }
 
 /* The values p[i * step], i < n <= LANES, with zeros behind them; only these are read. */
