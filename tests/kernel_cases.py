@@ -124,11 +124,37 @@ DEPTHWISE += [
     (2, 3, 3, (12, 12), (3, 3), (1, 1), (2, 2), (2, 2), 3),
     (2, 4, 4, (50,), (3,), (1,), (1,), (1,), 4),
     (1, 2, 2, (2, 2), (3, 3), (1, 1), (2, 2), (1, 1), 2),
+    (2, 9, 9, (58, 50), (3, 3), (2, 2), (1, 1), (1, 1), 9),  # several bands of rows
+    (1, 3, 6, (70, 90), (5, 5), (1, 1), (2, 2), (1, 1), 3),
+    (2, 2, 2, (80, 60), (7, 7), (2, 2), (4, 3), (1, 1), 2),
+    # a channel per lane: blocks that are full and not, more runs of images than one, any filter, stride and dilation
+    (3, 35, 35, (7, 7), (3, 3), (1, 1), (1, 1), (1, 1), 35),
+    (2, 64, 64, (14, 13), (3, 3), (2, 2), (1, 0), (1, 1), 64),
+    (3, 16, 16, (1, 9), (5, 5), (1, 1), (2, 2), (1, 1), 16),
+    (1, 17, 17, (9, 12), (7, 7), (2, 2), (3, 4), (1, 1), 17),
+    (70, 13, 13, (5, 4), (3, 3), (1, 1), (1, 2), (1, 1), 13),
+    (2, 20, 20, (11, 12), (2, 4), (1, 3), (5, 1), (2, 3), 20),
+    (2, 16, 16, (8, 7), (3, 3), (4, 4), (0, 0), (1, 1), 16),
+    (2, 16, 16, (9, 9), (2, 2), (3, 3), (0, 1), (2, 2), 16),
+    (2, 24, 24, (50,), (3,), (2,), (1,), (4,), 24),
+    (2, 15, 15, (2, 6, 5), (1, 3, 3), (1, 2, 2), (0, 1, 1), (1, 1, 1), 15),
+    (1, 16, 16, (10, 10), (3, 3), (5, 5), (1, 1), (1, 1), 16),
 ]
 
 
+def drawn_depthwise(rng):
+    """A filter per channel of a geometry drawn at random: channels around the width of a vector, any filter, stride, dilation."""
+    kernel, stride, dilation = (tuple(rng.integers(1, most, 2).tolist()) for most in (6, 6, 4))
+    padding = tuple(int(rng.integers(0, d * k + 1)) for d, k in zip(dilation, kernel, strict=True))
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for k, p, d in zip(kernel, padding, dilation, strict=True)]
+    spatial = tuple(size + int(rng.integers(0, 20)) for size in least)
+    channels = int(rng.integers(2, 40))
+    return int(rng.integers(1, 4)), channels, channels, spatial, kernel, stride, padding, dilation, channels
+
+
 def conv_cases(rng, dtype):
-    for images, channels, filters, spatial, kernel, stride, padding, dilation, groups in CONVOLUTIONS + DEPTHWISE:
+    drawn = [drawn_depthwise(rng) for _ in range(12)]
+    for images, channels, filters, spatial, kernel, stride, padding, dilation, groups in CONVOLUTIONS + DEPTHWISE + drawn:
         out = tuple(
             (n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in zip(spatial, kernel, stride, padding, dilation, strict=True)
         )
@@ -138,6 +164,10 @@ def conv_cases(rng, dtype):
         yield "conv", [x, weight, None, poisoned(grad.shape, dtype), *geometry, False], {3}
         yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
         yield "conv_grad_weight", [grad, x, poisoned(weight.shape, dtype), *geometry], {2}
+        if groups == channels:
+            results = [poisoned(size, dtype) for size in (x.shape, weight.shape, filters)]
+            yield "conv_grads", [grad, x, weight, *results, *geometry], {3, 4, 5}
+            yield "conv_grads", [grad, x, weight, poisoned(x.shape, dtype), poisoned(weight.shape, dtype), None, *geometry], {3, 4}
     # values next to the border, which some sums reach and others do not
     for filters in (2, 9):
         x, grad = values(rng, (2, 2, 8, 8), dtype), values(rng, (2, filters, 6, 6), dtype)
@@ -154,14 +184,15 @@ def conv_cases(rng, dtype):
         grad[0, 1, 0, 2], grad[1, 2, -1, -1] = np.inf, np.nan
         yield "conv", [x, weight, None, poisoned(grad.shape, dtype), *geometry, False], {3}
         yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
-    for stride, padding in [(1, 0), (1, 1), (2, 0), (2, 1)]:
-        x = values(rng, (2, 2, 8, 19), dtype)
+    for stride, padding, channels in [(1, 0, 2), (1, 1, 2), (2, 0, 2), (2, 1, 2), (1, 1, 17), (2, 1, 17), (3, 0, 17)]:
+        x = values(rng, (2, channels, 8, 19), dtype)
         x[0, 0, 0, 7], x[0, 0, 3, 16], x[1, 1, 0, 0], x[1, 1, 7, 18] = np.nan, np.inf, np.inf, -np.inf
-        out = np.zeros((2, 2, (5 + 2 * padding) // stride + 1, (16 + 2 * padding) // stride + 1), dtype)
-        weight, grad, geometry = values(rng, (2, 1, 3, 3), dtype), values(rng, out.shape, dtype), [(stride,) * 2, (padding,) * 2, (1, 1), 2]
+        out = np.zeros((2, channels, (5 + 2 * padding) // stride + 1, (16 + 2 * padding) // stride + 1), dtype)
+        weight, grad = values(rng, (channels, 1, 3, 3), dtype), values(rng, out.shape, dtype)
+        geometry = [(stride,) * 2, (padding,) * 2, (1, 1), channels]
         yield "conv", [x, weight, None, poisoned(out.shape, dtype), *geometry, False], {3}
         yield "conv_grad_weight", [grad, x, poisoned(weight.shape, dtype), *geometry], {2}
-        grad[0, 1, 0, 0], grad[1, 0, 2, 3], grad[1, 1, -1, -1] = np.inf, np.nan, -np.inf
+        grad[0, 1, 0, 0], grad[1, 0, 1, 3], grad[1, 1, -1, -1] = np.inf, np.nan, -np.inf
         yield "conv_grad_x", [grad, weight, poisoned(x.shape, dtype), *geometry], {2}
         yield "conv_grad_weight", [grad, np.nan_to_num(x, posinf=1, neginf=1), poisoned(weight.shape, dtype), *geometry], {2}
     for shape in [(5, 3), (64, 10), (3, 100), (4, 6, 9), (2, 3, 17, 19), (0, 4), (2, 1, 3, 4, 5)]:

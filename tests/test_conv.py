@@ -64,6 +64,23 @@ def test_same_padding_keeps_the_size_over_the_stride(stride, kernel, mode):
         assert layer(minidl.ones(1, 1, size)).shape[2] == -(-size // stride)
 
 
+@pytest.mark.parametrize(("channels", "filters", "size"), [(18, 18, (7, 6)), (3, 6, (40, 33))])
+def test_gradients_by_channel_are_the_same_together_and_alone(rng, channels, filters, size):
+    arrays = rng.normal(size=(2, channels, *size)), rng.normal(size=(filters, 1, 3, 3)), rng.normal(size=filters)
+    x, weight, bias = (minidl.tensor(array, requires_grad=True) for array in arrays)
+    out = F.conv2d(x, weight, bias, 2, 1, 1, channels)
+    upstream = minidl.tensor(rng.normal(size=tuple(out.shape)))
+    together = minidl.autograd.grad(out, (x, weight, bias), upstream, retain_graph=True)
+    as_graph = minidl.autograd.grad(out, (x, weight, bias), upstream, create_graph=True)
+    for i, leaf in enumerate((x, weight, bias)):
+        operands = [each if each is leaf else each.detach() for each in (x, weight, bias)]
+        (alone,) = minidl.autograd.grad(F.conv2d(*operands, 2, 1, 1, channels), (leaf,), upstream)
+        np.testing.assert_allclose(together[i].numpy(), alone.numpy(), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(together[i].numpy(), as_graph[i].detach().numpy(), rtol=1e-12, atol=1e-12)
+    without = minidl.autograd.grad(F.conv2d(x, weight, None, 2, 1, 1, channels), (x, weight), upstream)
+    assert all((one.numpy() == other.numpy()).all() for one, other in zip(without, together[:2], strict=True))
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_the_transpose_is_the_adjoint(rng, stride, groups):

@@ -128,6 +128,8 @@ def test_a_stride_beyond_the_image_costs_nothing(rng):
         ("window_max", [np.ones((1, 1, 5)), np.ones((1, 1, 1)), np.ones((1, 1, 1), np.int32), np.array([[0], [5], [-1]])]),
         ("add_at_places", [np.ones((2, 1, 5)), np.ones((2, 1, 5), np.int32), np.ones((1, 1, 5))]),
         ("conv_grad_weight", [*np.ones((3, 1, 1, 1, 1)), (1 << 33, 1 << 33), ((1 << 32) - 1, (1 << 32) - 1), (1, 1), 1]),
+        ("conv_grads", [*np.ones((4, 1, 1, 1, 2)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1]),
+        ("conv_grads", [*np.ones((3, 1, 1, 1, 1)), np.ones((1, 1, 1, 0)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1]),
         ("conv", [*np.ones((2, 1, 1, 1, 1)), None, np.ones((1, 1, 1, 1)), (1 << 62,), (1 << 62,), (1,), 1, False]),
         ("gemm", [np.broadcast_to(1.0, (1, 1 << 59)), np.broadcast_to(1.0, (1 << 59, 1)), np.ones((1, 1)), None, False]),
         ("sgd_step", [[None], [None], None, 0.1, 0.0, 0.0, 0.0, False, False, False]),

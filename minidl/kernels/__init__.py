@@ -28,6 +28,7 @@ __all__ = [
     "conv",
     "conv_grad_weight",
     "conv_grad_x",
+    "conv_grads",
     "cross_entropy",
     "cross_entropy_grad",
     "empty",
@@ -76,6 +77,7 @@ batch_norm_grad = _chosen.batch_norm_grad
 conv = _chosen.conv
 conv_grad_weight = _chosen.conv_grad_weight
 conv_grad_x = _chosen.conv_grad_x
+conv_grads = _chosen.conv_grads
 cross_entropy = _chosen.cross_entropy
 cross_entropy_grad = _chosen.cross_entropy_grad
 gemm = _chosen.gemm

@@ -83,6 +83,9 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv_grad_weight)(const conv_shape *shape, const void *grad, const void *x, void *grad_weight,
                                  void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*conv_grads_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
+        void (*conv_grads)(const conv_shape *shape, const void *grad, const void *x, const void *weight, void *grad_x, void *grad_weight,
+                           void *grad_bias, void *scratch, int n_threads) noexcept nogil
         void (*sum_channels)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, void *out,
                              int n_threads) noexcept nogil
         void (*max_pool)(const pool_shape *shape, const void *x, void *out, uint8_t *tap, int relu, int n_threads) noexcept nogil

@@ -154,6 +154,43 @@ def conv_grad_weight(
         table.conv_grad_weight(&shape, data(grad), data(x), data(grad_weight), block.pointer, n_threads)
 
 
+def conv_grads(
+    cnp.ndarray grad,            # IN   (N, F, *out spatial), C-contiguous
+    cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous
+    cnp.ndarray weight,          # IN   (F, C / groups, *kernel), C-contiguous
+    cnp.ndarray grad_x,          # OUT  (N, C, *spatial), C-contiguous
+    cnp.ndarray grad_weight,     # OUT  (F, C / groups, *kernel), C-contiguous
+    cnp.ndarray grad_bias,       # OUT  (F,) or None
+    tuple stride,
+    tuple padding,
+    tuple dilation,
+    Py_ssize_t groups,
+    int n_threads,
+):
+    """All gradients of `conv` at once, with filters of one channel each in one pass."""
+    cdef const kernel_table *table = table_of(grad)
+    cdef conv_shape shape
+    cdef Block block
+    some_threads(n_threads)
+    fill_shape(&shape, x, weight, grad, stride, padding, dilation, groups)
+    if not cnp.PyArray_SAMESHAPE(x, grad_x) or not cnp.PyArray_SAMESHAPE(weight, grad_weight):
+        raise ValueError(f"conv: gradients must have the shapes of x and weight, got {(<object> grad_x).shape}, "
+                         f"{(<object> grad_weight).shape}")
+    same_kind(grad, grad)
+    same_kind(grad, x)
+    same_kind(grad, weight)
+    writeable(grad, grad_x)
+    writeable(grad, grad_weight)
+    if grad_bias is not None:
+        writeable(grad, grad_bias)
+        if cnp.PyArray_SIZE(grad_bias) != weight.shape[0]:
+            raise ValueError(f"conv: bias must have {weight.shape[0]} values, got {grad_bias.size}")
+    block = scratch(table.conv_grads_scratch(&shape, n_threads), table)
+    with nogil:
+        table.conv_grads(&shape, data(grad), data(x), data(weight), data(grad_x), data(grad_weight), data(grad_bias), block.pointer,
+                         n_threads)
+
+
 def sum_channels(
     cnp.ndarray x,               # IN   (N, C, *spatial), C-contiguous
     cnp.ndarray out,             # OUT  (C,)

@@ -34,6 +34,20 @@ def is_product(x, weight, geometry):
     return groups == 1 and x[2:] == weight[2:] and not any(padding)
 
 
+def is_by_channel(x, geometry):
+    """Say whether every filter has one channel, by the shape of x: then all gradients are computed in one pass."""
+    return geometry[3] == x[1] > 1
+
+
+def channel_grads(grad, x, weight, need_bias, geometry):
+    """Gradients of x, weight and bias (or None), without a tape."""
+    grad_x, grad_weight = empty(x.shape, x.dtype), empty(weight.shape, x.dtype)
+    grad_bias = empty(weight.shape[:1], x.dtype) if need_bias else None
+    arrays = ascontiguous(grad), ascontiguous(x), ascontiguous(weight), grad_x, grad_weight, grad_bias
+    kernels.conv_grads(*arrays, *geometry, n_threads())
+    return grad_x, grad_weight, grad_bias
+
+
 def rows(array):
     """(A, B, *spatial) -> (A, B * spatial), C-contiguous."""
     return ascontiguous(array).reshape(len(array), prod(array.shape[1:]))
@@ -63,6 +77,8 @@ class Conv(Function, arrays=True):
         x, weight, out = ctx.saved_tensors
         if out is not None:
             grad = ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
+        if x is not None and weight is not None and is_by_channel(ctx.shapes[0], ctx.geometry) and not isinstance(grad, Tensor):
+            return *channel_grads(grad, x, weight, ctx.needs_input_grad[2], ctx.geometry), None, None, None
         grad_x = None if weight is None else ConvGradX.apply(grad, weight, None, ctx.shapes[0], ctx.geometry)
         grad_weight = None if x is None else ConvGradW.apply(grad, x, ctx.shapes[1], ctx.geometry)
         return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None, None, None

@@ -4,7 +4,7 @@ Where a sum has a fixed order in the compiled kernel, the twin may round differe
 """
 
 from .activations import activate, activate_grad, add_rows, relu, relu_grad
-from .convolution import conv, conv_grad_weight, conv_grad_x, sum_channels
+from .convolution import conv, conv_grad_weight, conv_grad_x, conv_grads, sum_channels
 from .matmul import gemm
 from .normalisation import batch_norm, batch_norm_grad, row_norm, row_norm_grad
 from .optimisers import adam_step, sgd_step
@@ -24,6 +24,7 @@ __all__ = [
     "conv",
     "conv_grad_weight",
     "conv_grad_x",
+    "conv_grads",
     "cross_entropy",
     "cross_entropy_grad",
     "gemm",

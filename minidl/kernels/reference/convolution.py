@@ -56,6 +56,14 @@ def conv_grad_weight(grad, x, grad_weight, stride, padding, dilation, groups, n_
             grad_weight_g[tap] = np.tensordot(grad_g, x_g[view], (pixels, pixels))  # (F, C)
 
 
+def conv_grads(grad, x, weight, grad_x, grad_weight, grad_bias, stride, padding, dilation, groups, n_threads):
+    """Gradients with respect to x, weight and, unless grad_bias is None, the bias."""
+    conv_grad_x(grad, weight, grad_x, stride, padding, dilation, groups, n_threads)
+    conv_grad_weight(grad, x, grad_weight, stride, padding, dilation, groups, n_threads)
+    if grad_bias is not None:
+        sum_channels(grad, grad_bias, n_threads)
+
+
 def sum_channels(x, out, n_threads):
     """Sum over every axis but the second: the gradient of a bias."""
     out[...] = x.sum(axis=(0, *range(2, x.ndim)))

@@ -68,6 +68,9 @@ typedef struct {
     void (*conv_grad_x)(const conv_shape *shape, const void *grad, const void *weight, void *grad_x, void *scratch, int n_threads);
     ptrdiff_t (*conv_weight_scratch)(const conv_shape *shape, int n_threads);
     void (*conv_grad_weight)(const conv_shape *shape, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads);
+    ptrdiff_t (*conv_grads_scratch)(const conv_shape *shape, int n_threads);
+    void (*conv_grads)(const conv_shape *shape, const void *grad, const void *x, const void *weight, void *grad_x, void *grad_weight, void *grad_bias,
+                       void *scratch, int n_threads);
 
     /* out[c] = sum over i < outer, j < inner of x[i, c, j] */
     void (*sum_channels)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner, const void *x, void *out, int n_threads);

@@ -32,7 +32,7 @@ INLINE vec NAME(sum_square)(vec v[N_LANES]) {
     UNROLL(4)
     for (int size = N_LANES / 2; size > 0; size /= 2)
         UNROLL(8)
-        for (int i = 0; i < size; i++) v[i] = zip_low(v[i], v[i + size]) + zip_high(v[i], v[i + size]);
+        for (int i = 0; i < size; i++) v[i] = zip_first(v[i], v[i + size]) + zip_second(v[i], v[i + size]);
     return v[0];
 }
 

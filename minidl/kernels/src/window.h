@@ -52,24 +52,6 @@ INLINE NAME(window) NAME(make_window)(isize from, isize until) {
 }
 #endif
 
-/* Values that a row `p` of `width` values gives to n <= LANES outputs whose first reads column `at`, `step` (1 or 2) apart. */
-typedef struct {
-    isize at;
-    NAME(window) low, high; /* of the first vector, and of the second that a step of 2 needs */
-} NAME(reach);
-
-INLINE NAME(reach) NAME(make_reach)(isize at, isize width, isize n, const int step) {
-    const isize until = min_size(width - at, n * step); /* the value between two steps is read too, and not used */
-    NAME(reach) r = {.at = at, .low = NAME(make_window)(-at, until)};
-    r.high = step == 2 ? NAME(make_window)(-at - LANES, until - LANES) : r.low;
-    return r;
-}
-
-INLINE vec NAME(load_reach)(const REAL *p, const NAME(reach) * r, const int step) {
-    const vec low = NAME(load_window)(p + r->at, r->low);
-    return step == 2 ? evens(low, NAME(load_window)(p + r->at + LANES, r->high)) : low;
-}
-
 /* The first n <= LANES lanes to p. */
 INLINE void store_first(REAL *p, vec v, isize n) {
     if (n == LANES) store(p, v);
