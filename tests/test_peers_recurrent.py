@@ -26,7 +26,7 @@ def layers(draw):
         options["nonlinearity"] = draw(st.sampled_from(["tanh", "relu"]))
     if kind == "LSTM":
         options["proj_size"] = draw(st.sampled_from([0, 0, 1, hidden - 1]))
-    steps, batch = draw(st.integers(1, 9)), draw(st.integers(1, 11))
+    steps, batch = draw(st.integers(1, 9)), draw(st.integers(1, 16))
     lengths = draw(st.none() | st.lists(st.integers(1, steps), min_size=batch, max_size=batch))
     return kind, (inputs, hidden), options, steps, batch, lengths, draw(st.booleans()), draw(st.sampled_from(["float32", "float64"]))
 

@@ -338,3 +338,28 @@ BAD = [
 def test_bad_calls_are_refused(call, message):
     with pytest.raises((minidl.ShapeError, minidl.DTypeError, minidl.ArgumentError), match=message):
         call()
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False}, {"proj_size": 3}, {"peepholes": True}, {"batch_first": True}], ids=str)
+@pytest.mark.parametrize("given", [False, True], ids=["padded", "lengths"])
+def test_a_batch_is_the_sum_of_its_parts(options, given, rng):
+    """Input products are made with those of the state from eight sequences on, apart for fewer: both must give the same."""
+    layer = nn.LSTM(D, U, bidirectional=True, dtype=minidl.float64, **options)
+    axis, lengths = (0 if options.get("batch_first") else 1), [5, 1, 4, 5, 2, 3, 5, 2, 1, 4]
+    x = rng.standard_normal((10, 5, D) if axis == 0 else (5, 10, D))
+    states = [rng.standard_normal((2, 10, layer.proj_size or U)), rng.standard_normal((2, 10, U))]
+
+    def run(rows):
+        layer.zero_grad()
+        part = minidl.tensor(x[rows] if axis == 0 else x[:, rows], requires_grad=True)
+        hx = tuple(minidl.tensor(each[:, rows]) for each in states)
+        out, last = layer(part, hx, lengths=lengths[rows] if given else None)
+        (out.square().sum() + sum(each.sum() for each in last)).backward()
+        return [each.detach().numpy() for each in (out, part.grad)], [p.grad.numpy() for p in layer.parameters()]
+
+    (out, grad_x), grads = run(slice(0, 10))
+    parts = [run(slice(0, 6)), run(slice(6, 10))]
+    for have, pieces in zip((out, grad_x), zip(*(values for values, _ in parts), strict=True), strict=True):
+        np.testing.assert_allclose(have, np.concatenate(pieces, axis), rtol=1e-10, atol=1e-12)
+    for have, pieces in zip(grads, zip(*(each for _, each in parts), strict=True), strict=True):
+        np.testing.assert_allclose(have, sum(pieces), rtol=1e-10, atol=1e-12)

@@ -20,7 +20,8 @@ from .channels import channel_sum
 __all__ = []
 
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
-TOGETHER_BYTES = 512 * 1024  # half of a second cache
+TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
+TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
 PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peephole, None for those that it lacks
 
 
@@ -100,7 +101,7 @@ class Recurrent(Function, arrays=True):
         gates = outs if cell.startswith("rnn") else [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
         alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
         learns, together, seen = any(ctx.needs_input_grad), (None, None, None), None
-        if not alone and multiplied_together(cell, directions):
+        if not alone and multiplied_together(cell, steps.batch, directions):
             together, hidden_biases = (rows, given(directions, 0), joint_biases(directions)), None
             if learns:
                 seen = [empty((steps.n_rows, width + rows.shape[1]), x.dtype) for _ in directions]
@@ -180,13 +181,14 @@ def kept_arrays(cell, n_rows, units, directions, dtype):
     return cells, [empty((n_rows, units), dtype) for _ in directions] if more else None
 
 
-def multiplied_together(cell, directions):
-    """Say whether x W_ih^T is made step by step with h W_hh^T: where both weights stay in the second cache, gates are then written once.
+def multiplied_together(cell, batch, directions):
+    """Say whether x W_ih^T is made step by step with h W_hh^T: where the caches keep both weights, as gates are then written only once.
 
     The sums of a GRU's n must stay apart, as r multiplies only one of them.
     """
     w_ih, w_hh = directions[0][:2]
-    return not cell.startswith("gru") and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES and w_ih.shape[1] > 0
+    kept = batch >= TOGETHER_ROWS and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES
+    return kept and not cell.startswith("gru") and w_ih.shape[1] > 0
 
 
 def joint_biases(directions):

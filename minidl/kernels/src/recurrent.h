@@ -27,7 +27,7 @@
 
 #define K_BLOCK 512           /* steps of a sum between two stores of its tile */
 #define CHUNK_ROWS (4 * MR)
-#define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows */
+#define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows, for rows enough up to twice of it */
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. */
 typedef struct {
@@ -141,7 +141,8 @@ INLINE void NAME(meet_by_units)(const NAME(worker) * w) {
 static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const double weights = (double)s->sums * (s->width + s->inputs) * sizeof(REAL), step_ns = weights / sizeof(REAL) * 2.0 * s->batch / FLOPS_PER_NS;
-    const int by_rows = s->batch >= 2 * MR * team || (s->batch >= 4 * team && weights <= CACHE_BYTES);
+    const int by_rows = s->batch >= 2 * MR * team || (s->batch >= MR * team && weights <= 2 * CACHE_BYTES)
+        || (s->batch >= 4 * team && weights <= CACHE_BYTES);
     const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && w->main.tiles >= team;
     w->dealt = s->sizes[s->steps - 1] < s->batch;
     w->row_team = w->parts = 1;
