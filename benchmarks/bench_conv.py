@@ -7,7 +7,9 @@ import numpy as np
 import minidl
 
 from .asv_base import THREADS, OpBenchmark
-from .common import CONVOLUTIONS, TRANSPOSED, Conv, leaf, normal
+from .common import CONVOLUTIONS, DEPTHWISE, TRANSPOSED, Conv, leaf, normal
+
+WINOGRAD = ("resnet50.conv2_3x3", "resnet50.conv4_3x3", "resnet50.conv5_3x3", "alexnet.conv2", "alexnet.conv3")
 
 
 def conv2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray:
@@ -32,6 +34,58 @@ class Conv2d(OpBenchmark):
     def oracle(self, case):
         layer = CONVOLUTIONS[case]
         return conv2d_float64(normal(*layer.input_shape), normal(*layer.weight_shape).astype(np.float64), layer)
+
+
+class WinogradConv2d(Conv2d):
+    """3x3 and 5x5 filters with many channels, with Winograd's tiles and without."""
+
+    params = ([f"{name} {mode}" for name in WINOGRAD for mode in ("auto", "off")], THREADS)
+
+    def make(self, case):
+        name, mode = case.split()
+        minidl.set_winograd(mode)
+        return super().make(name)
+
+    def oracle(self, case):
+        return super().oracle(case.split()[0])
+
+    def teardown(self, case, threads):
+        minidl.set_winograd("auto")
+
+
+class DepthwiseConv2d(OpBenchmark):
+    params = (list(DEPTHWISE), THREADS)
+
+    def make(self, case):
+        layer = DEPTHWISE[case]
+        x, weight = leaf(minidl, normal(*layer.input_shape)), leaf(minidl, normal(*layer.weight_shape))
+        options = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
+        return lambda: minidl.nn.functional.conv2d(x, weight, **options), (x, weight)
+
+    def oracle(self, case):
+        layer = DEPTHWISE[case]
+        x, weight = normal(*layer.input_shape).astype(np.float64), normal(*layer.weight_shape)
+        padded = np.pad(x, ((0, 0), (0, 0), (layer.padding,) * 2, (layer.padding,) * 2))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (layer.kernel,) * 2, (2, 3))[:, :, :: layer.stride, :: layer.stride]
+        return np.einsum("ncyxij,cij->ncyx", windows, weight[:, 0], optimize=True)
+
+
+class DepthwiseGradX(DepthwiseConv2d):
+    """Backward alone: the gradient of the image without that of the weights."""
+
+    def make(self, case):
+        op, (x, weight) = super().make(case)
+        weight.requires_grad_(False)
+        return op, (x,)
+
+
+class DepthwiseGradWeight(DepthwiseConv2d):
+    """Backward alone: the gradient of the weights without that of the image."""
+
+    def make(self, case):
+        op, (x, weight) = super().make(case)
+        x.requires_grad_(False)
+        return op, (weight,)
 
 
 def conv_transpose2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray:

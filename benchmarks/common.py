@@ -77,6 +77,14 @@ TRANSPOSED = {
     "unet.up28": Conv(8, 128, (28, 28), 64, 2, stride=2, transposed=True),
 }
 
+DEPTHWISE = {
+    "mobilenet.28": Conv(16, 128, (28, 28), 128, 3, padding=1, groups=128),
+    "mobilenet.7": Conv(8, 1024, (7, 7), 1024, 3, padding=1, groups=1024),
+    "mobilenet.down14": Conv(8, 576, (14, 14), 576, 3, stride=2, padding=1, groups=576),
+    "efficientnet.14_k5": Conv(8, 672, (14, 14), 672, 5, padding=2, groups=672),
+    "convnext.14_k7": Conv(8, 384, (14, 14), 384, 7, padding=3, groups=384),
+}
+
 MATMULS = {  # (M, K, N)
     "square64": (64, 64, 64),
     "square256": (256, 256, 256),
