@@ -18,20 +18,36 @@
 
 /* n values at p, the rest of the vector filled with `filler`. */
 INLINE vec NAME(load_filled)(const REAL *p, isize n, REAL filler) {
-    vec v = splat(filler);
-    memcpy(&v, p, (size_t)min_size(n, LANES) * sizeof(REAL));
-    return v;
+    return n >= LANES ? load(p) : choose(first_lanes(n), load_part(p, n), splat(filler));
 }
 
+/* The larger of each lane, NaN where either is. */
+INLINE vec NAME(larger)(vec a, vec b) { return choose((ivec)(a >= b) | (ivec)(a != a), a, b); }
+
+/* The largest of the lanes, NaN when any is: halves against halves. */
+INLINE REAL NAME(max_lanes)(vec v) {
+#if VB / (REAL_BITS / 8) == 16
+    v = NAME(larger)(v, SHUFFLE(VB, v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    v = NAME(larger)(v, SHUFFLE(VB, v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+    v = NAME(larger)(v, SHUFFLE(VB, v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
+#elif VB / (REAL_BITS / 8) == 8
+    v = NAME(larger)(v, SHUFFLE(VB, v, v, 4, 5, 6, 7, 0, 1, 2, 3));
+    v = NAME(larger)(v, SHUFFLE(VB, v, v, 2, 3, 0, 1, 2, 3, 0, 1));
+#elif VB / (REAL_BITS / 8) == 4
+    v = NAME(larger)(v, SHUFFLE(VB, v, v, 2, 3, 0, 1));
+#endif
+    return (v[0] >= v[1] || v[0] != v[0]) ? v[0] : v[1];
+}
+
+/* NaN when any value is. Two maxima side by side, as each waits for the one before. */
 INLINE REAL NAME(row_max)(const REAL *x, isize n) {
-    vec best = splat(-(REAL)INFINITY);
-    for (isize i = 0; i < n; i += LANES) {
-        const vec v = NAME(load_filled)(x + i, n - i, -(REAL)INFINITY);
-        best = choose((ivec)(best >= v) | (ivec)(best != best), best, v); /* NaN stays */
+    const REAL least = -(REAL)INFINITY;
+    vec even = splat(least), odd = splat(least);
+    for (isize i = 0; i < n; i += 2 * LANES) {
+        even = NAME(larger)(even, NAME(load_filled)(x + i, n - i, least));
+        if (n - i > LANES) odd = NAME(larger)(odd, NAME(load_filled)(x + i + LANES, n - i - LANES, least));
     }
-    REAL most = best[0];
-    for (isize lane = 1; lane < LANES; lane++) most = (most >= best[lane] || most != most) ? most : best[lane];
-    return most;
+    return NAME(max_lanes)(NAME(larger)(even, odd));
 }
 
 /* The largest value, where it is finite: what is subtracted from a row. */
@@ -85,8 +101,7 @@ void NAME(softmax)(isize rows, isize cols, const void *x_, void *out_, int n_thr
             for (isize i = 0; i < cols; i += LANES) {
                 const vec e = NAME(vexp)(NAME(load_filled)(x + i, cols - i, -(REAL)INFINITY) - splat(most));
                 sum += e;
-                if (cols - i >= LANES) store(out + i, e);
-                else store_part(out + i, e, cols - i);
+                store_up_to(out + i, e, cols - i);
             }
             const REAL scale = 1 / sum_lanes(sum);
             for (isize c = 0; c < cols; c++) out[c] *= scale;
@@ -151,8 +166,7 @@ void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const 
             const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]), shift = splat(NAME(row_shift)(x, cols));
             for (isize i = 0; i < cols; i += LANES) {
                 const vec p = scale * NAME(vexp)((NAME(load_filled)(x + i, cols - i, 0) - shift) - log_sum);
-                if (cols - i >= LANES) store(grad + i, p);
-                else store_part(grad + i, p, cols - i);
+                store_up_to(grad + i, p, cols - i);
             }
             if (smoothing > 0)
                 for (isize c = 0; c < cols; c++) grad[c] -= g * smooth * (weight ? weight[c] : 1);
