@@ -8,6 +8,7 @@ import pytest
 import minidl
 from minidl import nn
 from minidl.errors import ArgumentError, ShapeError
+from minidl.kernels import reference
 
 F = nn.functional
 
@@ -237,3 +238,35 @@ def test_layers_keep_their_state(tmp_path):
 def test_options_are_checked(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+# images, filters, stride, padding, groups: each a way of its own through the kernels
+INFINITE = {
+    "packed": ((2, 8, 14, 14), (8, 8, 3, 3), 1, 1, 1),
+    "small images": ((2, 6, 14, 14), (16, 6, 5, 5), 1, 0, 1),
+    "winograd": ((2, 64, 14, 14), (64, 64, 3, 3), 1, 1, 1),
+    "strided": ((2, 16, 28, 28), (32, 16, 3, 3), 2, 1, 1),
+    "depthwise": ((2, 16, 14, 14), (16, 1, 3, 3), 1, 1, 16),
+}
+
+
+@pytest.mark.parametrize("name", INFINITE)
+def test_infinite_weights_reach_their_own_values_and_the_border(name):
+    image, filters, stride, padding, groups = INFINITE[name]
+    rng = np.random.default_rng(0)
+    weight = minidl.tensor(rng.standard_normal(filters).astype(np.float32))
+    weight[1, 0, -1, -1] = float("inf")
+    x = minidl.tensor(rng.standard_normal(image).astype(np.float32), requires_grad=True)
+    out = F.conv2d(x, weight, None, stride, padding, 1, groups)
+    grad = rng.standard_normal(tuple(out.shape)).astype(np.float32)
+    out.backward(minidl.tensor(grad))
+    expected, expected_grad = np.empty_like(grad), np.empty(image, np.float32)
+    geometry = (stride,) * 2, (padding,) * 2, (1, 1), groups
+    with np.errstate(invalid="ignore"):
+        reference.conv(x.detach().numpy(), weight.numpy(), None, expected, *geometry, False, 1)
+        reference.conv_grad_x(grad, weight.numpy(), expected_grad, *geometry, 1)
+    edge = filters[-1]
+    within = (..., slice(edge, -edge), slice(edge, -edge))  # nearer to the border, zeros around grad count like padding
+    np.testing.assert_allclose(out.detach().numpy()[within], expected[within], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(x.grad.numpy()[within], expected_grad[within], rtol=1e-3, atol=1e-3)
+    assert np.isinf(expected_grad[within]).any()

@@ -221,6 +221,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     input: (N, C, H, W) or (C, H, W); weight: (F, C / groups, KH, KW); bias: (F,) or None. Returns (N, F, OH, OW) or (F, OH, OW).
     stride, padding, dilation: an integer or two; padding also "valid" (none) or "same" (OH = ceil(H / SH), for any stride).
     groups: channels and filters are cut into so many independent convolutions.
+    Zeros around an image are multiplied like values: an infinite or NaN weight gives NaN where it meets them, at the border of the
+    result or, in the gradient, of the input.
 
     Raises ShapeError where ranks, channels or groups do not fit or the output would be empty, ArgumentError for an option
     outside its range, DTypeError unless all tensors are of one dtype, float32 or float64.
