@@ -8,7 +8,7 @@ import pytest
 import minidl
 import minidl.nn.functional as F
 from minidl import nn
-from minidl.errors import ArgumentError, GradError
+from minidl.errors import ArgumentError, DTypeError, GradError
 
 INF = math.inf
 # value at -inf and inf
@@ -132,3 +132,42 @@ def test_maxout_is_the_largest_affine_piece():
 def test_options_of_layers_are_checked(call, message):
     with pytest.raises(ArgumentError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [minidl.float32, minidl.float64, minidl.float16])
+def test_relu_in_place_overwrites_its_input_and_keeps_the_graph(dtype):
+    leaf = minidl.tensor([[-1.0, 2.0], [3.0, -4.0]], dtype=dtype, requires_grad=True)
+    x = leaf * 2
+    y = nn.ReLU(inplace=True)(x)
+    assert y is x
+    assert x.tolist() == [[0, 4], [6, 0]]
+    (y * y).sum().backward()
+    assert leaf.grad.tolist() == [[0, 16], [24, 0]]
+    with minidl.no_grad():
+        assert F.relu(leaf, inplace=True) is leaf
+    assert leaf.tolist() == [[0, 2], [3, 0]]
+
+
+def test_relu_in_place_on_views_and_what_is_refused():
+    leaf = minidl.tensor([[-1.0, 2.0], [3.0, -4.0]], requires_grad=True)
+    x = leaf * 1
+    minidl.relu_(x[0])  # of which the base then knows
+    minidl.relu_(x.T[1])
+    x.sum().backward()
+    assert x.tolist() == [[0, 2], [3, 0]]
+    assert leaf.grad.tolist() == [[0, 1], [1, 0]]
+    with pytest.raises(GradError, match="relu_: a leaf that requires grad cannot be changed in place"):
+        minidl.relu_(leaf)
+    y = leaf.exp()
+    minidl.relu_(y)
+    with pytest.raises(GradError, match="changed in place after it was saved"):
+        y.sum().backward()
+    with pytest.raises(DTypeError, match="relu_: tensors are needed"):
+        minidl.relu_([1.0])
+
+
+def test_relu_in_place_has_a_second_derivative():
+    leaf = minidl.tensor([-1.0, 2.0], dtype=minidl.float64, requires_grad=True)
+    (first,) = minidl.autograd.grad((minidl.relu_(leaf * 3) ** 3).sum(), leaf, create_graph=True)
+    (second,) = minidl.autograd.grad(first.sum(), leaf)
+    assert (first.tolist(), second.tolist()) == ([0, 324], [0, 324])

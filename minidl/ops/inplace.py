@@ -18,7 +18,7 @@ from .promotion import Cast, operand
 from .selection import where
 from .views import keep_view
 
-__all__ = ["change", "guard", "rewrite", "write"]
+__all__ = ["change", "guard", "is_recorded", "rewrite", "write"]
 
 
 def guard(op, target):

@@ -22,7 +22,7 @@ _FROM_JOIN = ("chunk", "flip", "fliplr", "flipud", "repeat_interleave", "roll", 
 _IN_PLACE = """abs absolute acos acosh add addcdiv addcmul asin asinh atan atan2 atanh ceil clamp clamp_max clamp_min clip copysign cos
     cosh cumprod cumsum deg2rad div divide erf exp exp2 expm1 floor floor_divide fmod frac hypot index_add index_copy
     index_fill index_put lerp log log10 log1p log2 masked_fill masked_scatter mul multiply nan_to_num neg negative pow
-    rad2deg reciprocal relu remainder round rsqrt scatter scatter_add sigmoid sign sin sinh sqrt square sub subtract tan
+    rad2deg reciprocal remainder round rsqrt scatter scatter_add sigmoid sign sin sinh sqrt square sub subtract tan
     tanh tril triu true_divide trunc bitwise_and bitwise_or bitwise_xor bitwise_not logical_and logical_or logical_xor
     logical_not eq ne lt le gt ge""".split()
 

@@ -5,10 +5,12 @@ import numpy as np
 from .. import kernels
 from ..tape import Function
 from ..tensor import Tensor
-from .arrays import ascontiguous, empty, has_kernel, n_threads
+from ..versions import changed
+from .arrays import ascontiguous, empty, has_kernel, n_threads, not_tensors
+from .inplace import change, guard, is_recorded, rewrite
 from .promotion import tensor_only
 
-__all__ = ["relu"]
+__all__ = ["relu", "relu_"]
 
 
 class ReLU(Function, arrays=True):
@@ -28,6 +30,18 @@ class ReLU(Function, arrays=True):
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
         return ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
+
+
+class ReLUInPlace(ReLU):
+    """max(x, 0), written over x."""
+
+    __slots__ = ()
+
+    def forward(ctx, x):
+        kernels.relu(x, x, n_threads())
+        changed(x)  # before the node gets its tick, so that what it saved counts as new
+        ctx.save_for_backward(x)
+        return x
 
 
 class ReLUGrad(Function, arrays=True):
@@ -50,10 +64,30 @@ class ReLUGrad(Function, arrays=True):
 def relu(input, inplace=False):
     """Rectifier: max(x, 0), elementwise; NaN stays NaN. Its derivative at 0 is taken as 0.
 
-    input: (*). Returns (*). inplace is accepted as in PyTorch, where it saves memory; here a new tensor is returned into it.
+    input: (*). Returns (*). inplace: write the result into input, which is returned. Raises DTypeError unless a tensor comes in; inplace,
+    GradError for a leaf that requires grad.
 
     >>> import minidl
     >>> minidl.relu(minidl.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 0., 2.])
     """
-    return ReLU.apply(tensor_only("relu", input))
+    return relu_(input) if inplace else ReLU.apply(tensor_only("relu", input))
+
+
+def relu_(input):
+    """Set what is negative to 0 in place; return input. Errors as for `relu` with inplace.
+
+    >>> import minidl
+    >>> x = minidl.tensor([-1.0, 2.0])
+    >>> minidl.relu_(x) is x, x
+    (True, tensor([0., 2.]))
+    """
+    if not isinstance(input, Tensor):
+        raise not_tensors("relu_", input=input)
+    if not has_kernel(input._array) or not input._array.flags.c_contiguous or input._base is not None:
+        return change("relu_", input, ReLU.apply)
+    guard("relu_", input)
+    result = ReLUInPlace.apply(input)
+    if is_recorded(input, ()):
+        rewrite(input, result)
+    return input
