@@ -301,6 +301,11 @@ def window_cases(rng, dtype):
     yield "window_mean_grad", [values(rng, (16, 8, *out), dtype), poisoned((16, 8, 56, 56), dtype), windows], {1}
 
 
+ACTIVATIONS = [("silu",), ("gelu",), ("tanh_gelu",), ("mish",), ("hardswish",), ("sigmoid",), ("leaky_relu", -0.2)]
+ACTIVATIONS += [("elu", 1, 1, 1), ("elu", -0.5, 2.5, 1.1), ("elu", -2, -0.5, 1)]
+ACTIVATIONS += [("softplus", 1, 20), ("softplus", 4, 2.5), ("softplus", -1, np.inf)]
+
+
 def elementwise_cases(rng, dtype):
     for size in (0, 1, 17, 1000, 50001):
         x = values(rng, size, dtype)
@@ -308,9 +313,31 @@ def elementwise_cases(rng, dtype):
         x[3::11] = np.nan
         yield "relu", [x, poisoned(size, dtype)], {1}
         yield "relu_grad", [values(rng, size, dtype), np.maximum(x, 0), poisoned(size, dtype)], {2}
-        for kind in ("silu", "gelu", "tanh_gelu", "mish", "hardswish"):
-            yield "activate", [kind, 4 * x, poisoned(size, dtype)], {2}
-            yield "activate_grad", [kind, values(rng, size, dtype), 4 * x, poisoned(size, dtype)], {3}
+        for kind, *options in ACTIVATIONS:
+            yield "activate", [kind, tuple(options), 4 * x, poisoned(size, dtype)], {3}
+            yield "activate_grad", [kind, tuple(options), values(rng, size, dtype), 4 * x, poisoned(size, dtype)], {4}
+
+
+def resampling_tables(rng, inputs, outputs):
+    """Tables of an axis: none, copies of runs, borders, a few taps with nothing among them, with weights and without."""
+    runs = np.clip(np.arange(outputs) - 2, 0, inputs - 1)[None]
+    taps = rng.integers(-1, inputs, (3, outputs))
+    taps[1, : outputs - 1] = -1
+    yield runs, None
+    yield np.repeat(np.arange(inputs), -(-outputs // inputs))[None, :outputs], None
+    yield taps, None
+    for count in (1, 2, 3):
+        yield taps[:count], rng.standard_normal((count, outputs))
+    if inputs == outputs:
+        yield None
+
+
+def resample_cases(rng, dtype):
+    for planes, h, w, oh, ow in [(2, 1, 7, 1, 20), (3, 5, 17, 40, 33), (0, 2, 3, 4, 6), (2, 9, 40, 9, 13), (1, 70, 3, 1, 3)]:
+        x = values(rng, (planes, h, w), dtype)
+        for rows in resampling_tables(rng, h, oh):
+            for columns in resampling_tables(rng, w, ow):
+                yield "resample", [x, poisoned((planes, oh, ow), dtype), rows, columns], {1}
 
 
 def row_cases(rng, dtype):
@@ -411,7 +438,7 @@ def row_norm_cases(rng, dtype):
 
 
 FAMILIES = [gemm_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
-FAMILIES += [optimiser_cases, recurrent_cases, row_cases, row_norm_cases]
+FAMILIES += [optimiser_cases, recurrent_cases, resample_cases, row_cases, row_norm_cases]
 
 
 def all_cases(rng, dtype):

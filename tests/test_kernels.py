@@ -23,7 +23,7 @@ def run(module, name, arguments, outputs, n_threads):
 
 
 def flat(argument):
-    return argument if isinstance(argument, list) else [argument]
+    return argument if isinstance(argument, (list, tuple)) else [argument]
 
 
 def widened(argument):

@@ -48,6 +48,7 @@ __all__ = [
     "recurrent_grad",
     "relu",
     "relu_grad",
+    "resample",
     "reset_peak_memory_stats",
     "row_norm",
     "row_norm_grad",
@@ -90,6 +91,7 @@ recurrent_cell_grad = _chosen.recurrent_cell_grad
 recurrent_grad = _chosen.recurrent_grad
 relu = _chosen.relu
 relu_grad = _chosen.relu_grad
+resample = _chosen.resample
 row_norm = _chosen.row_norm
 row_norm_grad = _chosen.row_norm_grad
 sgd_step = _chosen.sgd_step

@@ -32,6 +32,14 @@ cdef extern from "kernels.h" nogil:
         const int64_t *stop[3]
         const int64_t *third[3]
 
+    ctypedef struct resample_shape:
+        Py_ssize_t planes
+        Py_ssize_t input "in"[2]
+        Py_ssize_t output "out"[2]
+        Py_ssize_t taps[2]
+        const int64_t *index[2]
+        const double *weight[2]
+
     ctypedef struct recurrent_shape:
         int cell
         double update_sign
@@ -118,10 +126,13 @@ cdef extern from "kernels.h" nogil:
         void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil
         void (*relu)(Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, void *grad_x, int n_threads) noexcept nogil
-        void (*activate)(int kind, Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
-        void (*activate_grad)(int kind, Py_ssize_t size, const void *grad, const void *x, void *grad_x, int n_threads) noexcept nogil
+        void (*activate)(int kind, const double *options, Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
+        void (*activate_grad)(int kind, const double *options, Py_ssize_t size, const void *grad, const void *x, void *grad_x,
+                              int n_threads) noexcept nogil
         void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, void *out,
                          int n_threads) noexcept nogil
+        Py_ssize_t (*resample_scratch)(const resample_shape *shape, int n_threads) noexcept nogil
+        void (*resample)(const resample_shape *shape, const void *x, void *out, void *scratch, int n_threads) noexcept nogil
         void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
         void (*softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
         void (*cross_entropy)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,

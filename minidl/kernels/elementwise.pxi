@@ -32,11 +32,22 @@ def relu_grad(
         table.relu_grad(cnp.PyArray_SIZE(grad), data(grad), data(out), data(grad_x), n_threads)
 
 
-cdef dict activations = {"silu": 0, "gelu": 1, "tanh_gelu": 2, "mish": 3, "hardswish": 4}
+cdef dict activations = {
+    "silu": 0, "gelu": 1, "tanh_gelu": 2, "mish": 3, "hardswish": 4, "elu": 5, "softplus": 6, "leaky_relu": 7, "sigmoid": 8,
+}
+
+
+cdef int options_of(tuple given, double *options) except -1:
+    """Options of an activation as numbers, 0 where there are fewer than three."""
+    cdef int i
+    for i in range(3):
+        options[i] = given[i] if i < len(given) else 0.0
+    return 0
 
 
 def activate(
-    str kind,                    # "silu", "gelu", "tanh_gelu", "mish" or "hardswish"
+    str kind,                    # "silu", "gelu", "tanh_gelu", "mish", "hardswish", "elu", "softplus", "leaky_relu" or "sigmoid"
+    tuple options,               # of elu (depth, rate, rise), of softplus (beta, threshold), of leaky_relu (slope,)
     cnp.ndarray x,               # IN   any shape, C-contiguous
     cnp.ndarray out,             # OUT  the same shape; may be x
     int n_threads,
@@ -44,30 +55,35 @@ def activate(
     """out = the activation of x."""
     cdef const kernel_table *table = table_of(x)
     cdef int number = activations[kind]
+    cdef double numbers[3]
+    options_of(options, numbers)
     same_kind(x, x)
     writeable(x, out)
     same_size(x, out)
     with nogil:
-        table.activate(number, cnp.PyArray_SIZE(x), data(x), data(out), n_threads)
+        table.activate(number, numbers, cnp.PyArray_SIZE(x), data(x), data(out), n_threads)
 
 
 def activate_grad(
     str kind,                    # as of activate
+    tuple options,
     cnp.ndarray grad,            # IN   any shape, C-contiguous
-    cnp.ndarray x,               # IN   the same shape
+    cnp.ndarray x,               # IN   the same shape; of "sigmoid" its value instead
     cnp.ndarray grad_x,          # OUT  the same shape; may be grad
     int n_threads,
 ):
     """grad_x = grad times the derivative of the activation at x."""
     cdef const kernel_table *table = table_of(grad)
     cdef int number = activations[kind]
+    cdef double numbers[3]
+    options_of(options, numbers)
     same_kind(grad, grad)
     same_kind(grad, x)
     writeable(grad, grad_x)
     same_size(grad, x)
     same_size(grad, grad_x)
     with nogil:
-        table.activate_grad(number, cnp.PyArray_SIZE(grad), data(grad), data(x), data(grad_x), n_threads)
+        table.activate_grad(number, numbers, cnp.PyArray_SIZE(grad), data(grad), data(x), data(grad_x), n_threads)
 
 
 def add_rows(

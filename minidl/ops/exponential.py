@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from ..tape import Function
+from ..tensor import Tensor
+from .activated import activated, activated_grad
 from .promotion import Broadcasting, floating, quiet
 from .special import error_function
 
@@ -245,15 +247,14 @@ def rsqrt(input):
 class Sigmoid(Function, arrays=True):
     __slots__ = ()
 
-    @quiet
     def forward(ctx, x):
-        out = _logistic(x)
+        out = activated(x, "sigmoid")
         ctx.save_for_backward(out)
         return out
 
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return grad * (out * (1 - out))
+        return grad * (out * (1 - out)) if isinstance(grad, Tensor) else activated_grad(grad, out, "sigmoid")
 
 
 def sigmoid(input):
@@ -287,13 +288,6 @@ def erf(input):
     tensor([0.0000, 0.8427])
     """
     return Erf.apply(floating("erf", input))
-
-
-def _logistic(x):
-    """1 / (1 + exp(-x)): exp overflows only where the result is below all normal numbers, and infinity gives 0."""
-    out = np.negative(x, out=np.empty(x.shape, x.dtype))
-    np.add(np.exp(out, out), 1, out)
-    return np.divide(1, out, out)
 
 
 def erfc(input):

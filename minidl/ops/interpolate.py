@@ -8,7 +8,7 @@ from ..shapes import LARGEST
 from ..tensor import Tensor
 from .arrays import expect_choice, is_whole, not_tensors, several
 from .avg_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from .resample import Repeat, Resample, plan_for
+from .resample import Resample, plan_for
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
@@ -57,16 +57,8 @@ def interpolate(input, size=None, scale_factor=None, mode="nearest", align_corne
     sizes, scales = _sizes(spatial, size, scale_factor, recompute_scale_factor)
     if method == "area":
         return _AREA[len(spatial)](input, sizes if len(sizes) > 1 else sizes[0])
-    if method.startswith("nearest") and all(o % i == 0 and s in (None, o / i) for i, o, s in zip(spatial, sizes, scales, strict=True)):
-        return Repeat.apply(input, tuple(o // i for i, o in zip(spatial, sizes, strict=True)))
-    dtype = input._array.dtype
-    plans = [plan_for(method, i, o, s, bool(align_corners), dtype) for i, o, s in zip(spatial, sizes, scales, strict=True)]
-    # axes that shrink first, then the later ones, so that less is computed
-    out = input
-    for axis in sorted(range(len(plans)), key=lambda axis: sizes[axis] / spatial[axis]):
-        if sizes[axis] != spatial[axis] or plans[axis].weight is not None:
-            out = Resample.apply(out, axis + 2, plans[axis])
-    return out.clone() if out is input else out
+    options = bool(align_corners), input._array.dtype
+    return Resample.apply(input, tuple(plan_for(method, *axis, *options) for axis in zip(spatial, sizes, scales, strict=True)))
 
 
 def _checked(input, mode, align_corners, antialias):

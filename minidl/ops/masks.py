@@ -9,7 +9,7 @@ import numpy as np
 from ..tape import Function
 from .arrays import empty
 
-__all__ = ["Chosen", "Sloped"]
+__all__ = ["Chosen"]
 
 _BITS = {2: np.int16, 4: np.int32, 8: np.int64}
 
@@ -32,18 +32,3 @@ class Chosen(Function, arrays=True):
 
     def backward(ctx, grad):
         return Chosen.apply(grad, ctx.mask), None
-
-
-class Sloped(Function, arrays=True):
-    """x where mask, slope * x elsewhere: linear in x."""
-
-    __slots__ = ("mask", "slope")
-
-    def forward(ctx, x, mask, slope):
-        ctx.mask, ctx.slope = mask, slope
-        out = empty(x.shape, x.dtype)
-        np.array([slope, 1], x.dtype).take(mask.view(np.int8), out=out, mode="clip")
-        return np.multiply(x, out, out)
-
-    def backward(ctx, grad):
-        return Sloped.apply(grad, ctx.mask, ctx.slope), None, None

@@ -1,8 +1,10 @@
 """Padding: more values around the last dimensions, or fewer.
 
-`sides` holds (before, after) for each of the last dimensions, in their order. Borders are filled dimension by dimension, each
-over the full size of the others, so that corners come out right by themselves; the gradient takes the same steps backwards.
+`sides` holds (before, after) for each of the last dimensions, in their order. Borders that are copied from the image are a
+resampling, whose plan names for each place along an axis the one that it is copied from; the gradient sums by the same plan.
 """
+
+import numpy as np
 
 from ..errors import ArgumentError, DTypeError, shape_error, word
 from ..shapes import pad_sizes
@@ -10,6 +12,7 @@ from ..tape import Function
 from ..tensor import Tensor
 from .arrays import empty, expect_choice, expect_numbers, hashable, is_whole, not_tensors, remembered
 from .dims import in_reach
+from .resample import Plan, Resample
 
 __all__ = ["pad"]
 
@@ -56,72 +59,25 @@ def pad_zeros(x, sides):
     return PadConstant.apply(x, sides, 0)
 
 
-def borders(mode, axis, size, before, after):
-    """Where the border of an axis is copied from: pairs (target, source) of slices of the padded axis."""
-    end, total = before + size, before + size + after
+@remembered
+def border_plan(mode, size, before, after):
+    """Where each value of a padded axis is copied from; None for an axis without borders."""
+    if not before and not after:
+        return None
+    places = np.arange(-before, size + after)
     if mode == "replicate":
-        pairs = [(i, before) for i in range(before)] + [(i, end - 1) for i in range(end, total)]
-        return [(slice(i, i + 1), slice(j, j + 1)) for i, j in pairs]
-    if mode == "circular":
-        pairs = [(slice(0, before), slice(size, end)), (slice(end, total), slice(before, before + after))]
-    else:  # mirrored: sources run backwards
-        last = end - 2 - after
-        pairs = [(slice(0, before), slice(2 * before, before, -1)), (slice(end, total), slice(end - 2, last if last >= 0 else None, -1))]
-    if axis < -1 or max(before, after) > THIN:
-        return pairs
-    places = range(total)
-    return [(slice(i, i + 1), slice(j, j + 1)) for t, s in pairs for i, j in zip(places[t], places[s], strict=True)]
+        places = places.clip(0, size - 1)
+    elif mode == "circular":
+        places %= size
+    else:
+        places = size - 1 - np.abs(size - 1 - np.abs(places))
+    return Plan(size, places[None])
 
 
-class PadBorders(Function, arrays=True):
-    """x -> the same with borders filled from x itself: mirrored, repeated or from the other end; no side is negative."""
-
-    __slots__ = ("mode", "sides")
-
-    def forward(ctx, x, sides, mode):
-        ctx.sides, ctx.mode = sides, mode
-        first = x.ndim - len(sides)
-        sizes = x.shape[first:]
-        out = empty((*x.shape[:first], *(before + n + after for n, (before, after) in zip(sizes, sides, strict=True))), x.dtype)
-        inside = tuple(slice(before, before + n) for n, (before, _) in zip(sizes, sides, strict=True))
-        out[(..., *inside)] = x
-        for axis, (size, side) in enumerate(zip(sizes, sides, strict=True), -len(sides)):
-            inner = inside[axis + 1 :] if axis < -1 else ()  # still without borders
-            for target, source in borders(mode, axis, size, *side) if any(side) else ():
-                out[(..., target, *inner)] = out[(..., source, *inner)]
-        return out
-
-    def backward(ctx, grad):
-        return FoldBorders.apply(grad, ctx.sides, ctx.mode), None, None
-
-
-class FoldBorders(Function, arrays=True):
-    """Values of a padded array added where `PadBorders` took them from, the last dimension first: its transpose."""
-
-    __slots__ = ("mode", "sides")
-
-    def forward(ctx, grad, sides, mode):
-        ctx.sides, ctx.mode = sides, mode
-        for axis in range(-1, -1 - len(sides), -1):
-            before, after = sides[axis]
-            size = grad.shape[axis] - before - after
-            if not before and not after:
-                continue
-            inner = empty((*grad.shape[:axis], size, *(grad.shape[axis + 1 :] if axis < -1 else ())), grad.dtype)
-            inner[...] = grad[along(axis, slice(before, before + size))]
-            for target, source in borders(mode, axis, size, before, after):
-                inner[along(axis, moved(source, -before))] += grad[along(axis, target)]
-            grad = inner
-        return grad
-
-    def backward(ctx, grad):
-        return PadBorders.apply(grad, ctx.sides, ctx.mode), None, None
-
-
-def moved(part, offset):
-    """A slice moved by an offset; a backward one may end before the first element."""
-    stop = None if part.stop is None or part.stop + offset < 0 else part.stop + offset
-    return slice(part.start + offset, stop, part.step)
+def pad_borders(x, sides, mode):
+    """x with borders filled from itself: mirrored, repeated or from the other end; no side is negative."""
+    sizes = x._array.shape[-len(sides) :]
+    return Resample.apply(x, tuple(border_plan(mode, size, *side) for size, side in zip(sizes, sides, strict=True)))
 
 
 @remembered
@@ -182,7 +138,7 @@ def pad(input, pad, mode="constant", value=None):
     grown = tuple((max(0, before), max(0, after)) for before, after in sides)
     cut = tuple((min(0, before), min(0, after)) for before, after in sides)
     if not any(map(any, cut)):
-        return PadBorders.apply(input, grown, mode)
+        return pad_borders(input, grown, mode)
     if mode == "circular":  # the circle is that of what is left
-        return PadBorders.apply(pad_zeros(input, cut), grown, mode)
-    return pad_zeros(PadBorders.apply(input, grown, mode), cut)
+        return pad_borders(pad_zeros(input, cut), grown, mode)
+    return pad_zeros(pad_borders(input, grown, mode), cut)

@@ -8,11 +8,12 @@ import numpy as np
 from .. import random
 from ..errors import ArgumentError, expect, shape_error, word
 from ..tape import Function
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
+from .activated import Activation
 from .arrays import empty_like, expect_floats, expect_numbers, is_whole, not_tensors
 from .dims import one_dim
 from .inplace import change
-from .masks import Chosen, Sloped, chosen
+from .masks import Chosen, chosen
 from .promotion import quiet, unbroadcast
 
 __all__ = [
@@ -45,6 +46,11 @@ def applied(op, inplace, function, input, *options):
     return function.apply(input, *options)
 
 
+def leaky_slope(x, slope):
+    positive = x._array > 0
+    return wrap(np.array([slope, 1], x._array.dtype)[positive.view(np.int8)])
+
+
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """x where x > 0, negative_slope * x elsewhere. The derivative at 0 is negative_slope.
 
@@ -57,7 +63,8 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
     tensor([-0.1000,  2.0000])
     """
     expect_numbers("leaky_relu", negative_slope=negative_slope)
-    return applied("leaky_relu", inplace, Sloped, input, floats("leaky_relu", input) > 0, negative_slope)
+    floats("leaky_relu", input)
+    return applied("leaky_relu", inplace, Activation, input, "leaky_relu", leaky_slope, negative_slope)
 
 
 class PReLU(Function, arrays=True):
@@ -117,7 +124,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     expect_numbers("rrelu", lower=lower, upper=upper)
     expect(lower <= upper, ArgumentError, "rrelu", "lower must not be above upper", lower=lower, upper=upper)
     if not training:
-        return applied("rrelu", inplace, Sloped, input, x > 0, (lower + upper) / 2)
+        return applied("rrelu", inplace, Activation, input, "leaky_relu", leaky_slope, (lower + upper) / 2)
     slopes = random.source(None).random(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
     return applied("rrelu", inplace, PReLU, input, np.asarray(slopes * (upper - lower) + lower, x.dtype))
 

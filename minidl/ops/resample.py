@@ -1,122 +1,90 @@
-"""Resampling along one axis: every output is a weighted sum of a few inputs, found by a plan made once per geometry."""
+"""Resampling along the last axes: every output is a weighted sum of a few inputs, found by a plan made once per geometry."""
 
 from functools import lru_cache
+from math import prod
 
 import numpy as np
 
+from .. import kernels
+from ..kernels import reference
 from ..tape import Function
-from .arrays import empty
+from .arrays import ascontiguous, empty, has_kernel, n_threads
 
-__all__ = ["Repeat", "Resample", "plan_for"]
+__all__ = ["Plan", "Resample", "plan_for"]
 
 _CUBIC = -0.75  # slope at 1 of the kernel of Keys 1981, as image libraries choose it
 
 
 class Plan:
-    """index, weight (T, O): output o is the sum over t of weight[t, o] * input[index[t, o]]; without weights T is 1.
+    """index, weight (T, O) of an axis of `inputs` values: output o is the sum over t of weight[t, o] * input[index[t, o]].
 
-    `silent` marks outputs that take from nowhere. The transposed plan takes gradients back.
+    Without weights, sums; an index of -1 reads nothing. The transposed plan takes gradients back.
     """
 
-    __slots__ = ("_back", "index", "inputs", "silent", "weight")
+    __slots__ = ("_back", "inputs", "outputs", "table")
 
-    def __init__(self, inputs, index, weight=None, silent=None):
-        self.inputs, self.index, self.weight, self.silent, self._back = inputs, index, weight, silent, None
+    def __init__(self, inputs, index, weight=None):
+        self.inputs, self.outputs, self._back = inputs, index.shape[1], None
+        self.table = ascontiguous(index, np.int64), None if weight is None else ascontiguous(weight, np.float64)
 
     def transposed(self):
         """The plan in which every input of this one sums over the outputs that it goes to, in their order."""
         if self._back is None:
-            taps, outputs = self.index.shape
-            source = self.index.T.reshape(-1)  # outputs in order, taps inside
+            index, weight = self.table
+            source = index.T.reshape(-1)  # outputs in order, taps inside
             order = np.argsort(source, kind="stable")
-            counts = np.bincount(source, minlength=self.inputs)
-            starts = np.cumsum(counts) - counts
-            rank = np.arange(source.size) - starts[source[order]]
-            index = np.zeros((max(counts.max(), 1), self.inputs), np.intp)
-            weight = np.zeros(index.shape)
-            # what fills up short columns weighs nothing and is read where the column reads anyway, so that it spreads no NaN
-            first = order[np.minimum(starts, source.size - 1)] // taps
-            index[:] = np.where(counts > 0, first, 0)
-            index[rank, source[order]] = order // taps
-            weight[rank, source[order]] = 1 if self.weight is None else self.weight.T.reshape(-1)[order]
-            self._back = Plan(outputs, index, None if (weight == 1).all() else weight, np.flatnonzero(counts == 0))
+            order = order[np.count_nonzero(source < 0) :]
+            counts = np.bincount(source[order], minlength=self.inputs)
+            rank = np.arange(order.size) - (np.cumsum(counts) - counts)[source[order]]
+            places = np.full((max(counts.max(), 1), self.inputs), -1)
+            places[rank, source[order]] = order // len(index)
+            back = None if weight is None else np.zeros(places.shape)
+            if back is not None:
+                back[rank, source[order]] = weight.T.reshape(-1)[order]
+            self._back = Plan(self.outputs, places, back)
             self._back._back = self
         return self._back
 
-    def __call__(self, x, axis):
-        """Apply the plan to an array along one axis."""
-        shape = (*x.shape[:axis], self.index.shape[1], *x.shape[axis + 1 :])
-        out, part = empty(shape, x.dtype), None
-        column = (-1,) + (1,) * (x.ndim - axis - 1)
-        for tap, index in enumerate(self.index):
-            target = out if tap == 0 else (empty(shape, x.dtype) if part is None else part)
-            x.take(index, axis, target, "clip")
-            if self.weight is not None:
-                target *= self.weight[tap].astype(x.dtype).reshape(column)
-            if tap:
-                part = target
-                out += part
-        if self.silent is not None and self.silent.size:
-            out[(slice(None),) * axis + (self.silent,)] = 0
-        return out
+
+def resampled(x, rows, columns):
+    """An array (N, H, W) by a plan for its rows and one for its columns; None leaves an axis as it is."""
+    height, width = (size if plan is None else plan.outputs for size, plan in zip(x.shape[1:], (rows, columns), strict=True))
+    out = empty((len(x), height, width), x.dtype)
+    tables = [None if plan is None else plan.table for plan in (rows, columns)]
+    if x.dtype.kind != "f":  # copied, never summed
+        for axis, table in enumerate(tables, 1):
+            x = x if table is None else x.take(table[0][0], axis)
+        return x
+    (kernels if has_kernel(x) else reference).resample(x, out, *tables, n_threads())
+    return out
+
+
+def deep(x, depth):
+    """An array (..., D, H, W) by a plan for its depth."""
+    *before, planes, height, width = x.shape
+    out = resampled(ascontiguous(x).reshape(prod(before), planes, height * width), depth, None)
+    return out.reshape(*before, depth.outputs, height, width)
 
 
 class Resample(Function, arrays=True):
-    """A plan applied along an axis: linear in x."""
+    """One to three plans applied along the last axes, None for an axis that stays as it is: linear in x."""
 
-    __slots__ = ("axis", "plan")
+    __slots__ = ("plans",)
 
-    def forward(ctx, x, axis, plan):
-        ctx.axis, ctx.plan = axis, plan
-        return plan(x, axis)
-
-    def backward(ctx, grad):
-        return Resample.apply(grad, ctx.axis, ctx.plan.transposed()), None, None
-
-
-class Repeat(Function, arrays=True):
-    """Every value repeated by whole factors along the last axes: nearest neighbours in one pass."""
-
-    __slots__ = ("factors",)
-
-    def forward(ctx, x, factors):
-        ctx.factors = factors
-        split, grown, full = _shapes(x.shape, factors)
-        out = empty(grown, x.dtype)
-        out.reshape(full)[...] = x.reshape(split)
-        return out
+    def forward(ctx, x, plans):
+        ctx.plans = plans
+        depth, rows, columns = (None,) * (3 - len(plans)) + plans
+        early = depth is not None and depth.outputs < depth.inputs  # what shrinks comes first, so that less is computed
+        if early:
+            x = deep(x, depth)
+        *before, width = x.shape
+        height = before.pop() if len(plans) > 1 else 1
+        x = resampled(ascontiguous(x).reshape(prod(before), height, width), rows, columns)
+        x = x.reshape(*before, *x.shape[3 - min(len(plans), 2) :])
+        return x if depth is None or early else deep(x, depth)
 
     def backward(ctx, grad):
-        return SumBlocks.apply(grad, ctx.factors), None
-
-
-def _shapes(shape, factors):
-    """The shape with an axis of 1 behind each repeated one, the repeated shape, and that with the factors apart."""
-    n = len(factors)
-    before, sizes = shape[:-n], shape[-n:]
-    split = (*before, *(each for size in sizes for each in (size, 1)))
-    grown = (*before, *(size * f for size, f in zip(sizes, factors, strict=True)))
-    return split, grown, (*before, *(each for pair in zip(sizes, factors, strict=True) for each in pair))
-
-
-class SumBlocks(Function, arrays=True):
-    """Sums over blocks of the size of the factors: the transpose of `Repeat`."""
-
-    __slots__ = ("factors",)
-
-    def forward(ctx, x, factors):
-        ctx.factors = factors
-        out = None
-        for place in np.ndindex(*factors):
-            part = x[(..., *(slice(first, None, f) for first, f in zip(place, factors, strict=True)))]
-            if out is None:
-                out = part.copy()
-            else:
-                out += part
-        return out
-
-    def backward(ctx, grad):
-        return Repeat.apply(grad, ctx.factors), None
+        return Resample.apply(grad, tuple(None if plan is None else plan.transposed() for plan in ctx.plans)), None
 
 
 @lru_cache(256)
@@ -126,6 +94,8 @@ def plan_for(mode, inputs, outputs, scale, align_corners, dtype):
     mode: "nearest", "nearest-exact", "linear" or "cubic".
     """
     step = 1 / scale if scale is not None else inputs / outputs
+    if inputs == outputs and (mode == "linear" or (mode != "cubic" and scale in (None, 1))):
+        return None
     if mode.startswith("nearest"):
         return Plan(inputs, _nearest(inputs, outputs, step, mode == "nearest-exact", dtype)[None])
     if align_corners:
@@ -147,8 +117,6 @@ def _nearest(inputs, outputs, step, exact, dtype):
 
 
 def _linear(inputs, outputs, position):
-    if inputs == outputs:
-        return Plan(inputs, np.arange(inputs)[None])
     position = np.maximum(position, 0)
     low = np.minimum(position.astype(np.intp), inputs - 1)
     share = np.clip(position - low, 0, 1)

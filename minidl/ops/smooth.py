@@ -8,12 +8,11 @@ import math
 
 import numpy as np
 
-from .. import kernels
 from ..errors import ArgumentError, expect, shape_error
-from ..kernels import reference
 from ..tape import Function
-from ..tensor import Tensor, wrap
-from .arrays import ascontiguous, empty, empty_like, expect_choice, expect_numbers, has_kernel, n_threads
+from ..tensor import wrap
+from .activated import Activation
+from .arrays import empty, expect_choice, expect_numbers
 from .dims import one_dim
 from .exponential import exp, sigmoid
 from .join import Cat
@@ -39,27 +38,10 @@ _ALPHA, _SCALE = 1.6732632423543772848, 1.0507009873554804934  # fixed point of 
 _ROOT, _CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
-class ExponentialLinear(Function, arrays=True):
-    """rise * x where x > 0, depth * (exp(rate * x) - 1) elsewhere."""
-
-    __slots__ = ("depth", "rate", "rise")
-
-    @quiet
-    def forward(ctx, x, depth, rate, rise):
-        ctx.depth, ctx.rate, ctx.rise = depth, rate, rise
-        out = np.minimum(x, 0, out=empty_like(x))
-        np.expm1(np.multiply(out, rate, out), out)
-        np.multiply(out, depth, out)
-        positive = np.maximum(x, 0)
-        out += positive if rise == 1 else positive * rise
-        ctx.save_for_backward(x, out)
-        return out
-
-    def backward(ctx, grad):
-        x, out = ctx.saved_tensors
-        positive = (x._array if isinstance(x, Tensor) else x) > 0
-        below = Chosen.apply(grad * (out + ctx.depth), ~positive)
-        return Chosen.apply(grad, positive) * ctx.rise + below * ctx.rate, None, None, None
+def elu_slope(x, depth, rate, rise):
+    positive = x._array > 0
+    below = exp(Chosen.apply(x, ~positive) * rate) * (depth * rate)
+    return Chosen.apply(below, ~positive) + wrap(positive.astype(x._array.dtype) * x._array.dtype.type(rise))
 
 
 def elu(input, alpha=1.0, inplace=False):
@@ -75,7 +57,7 @@ def elu(input, alpha=1.0, inplace=False):
     """
     floats("elu", input)
     expect_numbers("elu", alpha=alpha)
-    return applied("elu", inplace, ExponentialLinear, input, alpha, 1, 1)
+    return applied("elu", inplace, Activation, input, "elu", elu_slope, alpha, 1, 1)
 
 
 def selu(input, inplace=False):
@@ -90,7 +72,7 @@ def selu(input, inplace=False):
     tensor([-1.1113,  1.0507])
     """
     floats("selu", input)
-    return applied("selu", inplace, ExponentialLinear, input, _ALPHA * _SCALE, 1, _SCALE)
+    return applied("selu", inplace, Activation, input, "elu", elu_slope, _ALPHA * _SCALE, 1, _SCALE)
 
 
 def celu(input, alpha=1.0, inplace=False):
@@ -107,28 +89,7 @@ def celu(input, alpha=1.0, inplace=False):
     floats("celu", input)
     expect_numbers("celu", alpha=alpha)
     expect(alpha != 0, ArgumentError, "celu", "alpha must not be 0", alpha=alpha)
-    return applied("celu", inplace, ExponentialLinear, input, alpha, 1 / alpha, 1)
-
-
-class Activation(Function, arrays=True):
-    """An activation that has a kernel, for its values and its gradient; where the gradient is to have one, ops compute it."""
-
-    __slots__ = ("kind",)
-
-    def forward(ctx, x, kind):
-        ctx.kind = kind
-        ctx.save_for_backward(x)
-        out = empty_like(x)
-        (kernels if has_kernel(x) else reference).activate(kind, ascontiguous(x), out, n_threads())
-        return out
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        if isinstance(grad, Tensor):
-            return grad * SLOPES[ctx.kind](x), None
-        grad_x = empty_like(x)
-        (kernels if has_kernel(x) else reference).activate_grad(ctx.kind, ascontiguous(grad), ascontiguous(x), grad_x, n_threads())
-        return grad_x, None
+    return applied("celu", inplace, Activation, input, "elu", elu_slope, alpha, 1 / alpha, 1)
 
 
 def silu_slope(x):
@@ -155,9 +116,6 @@ def mish_slope(x):
 def hardswish_slope(x):
     inside = np.abs(x._array) < 3
     return Chosen.apply(x * (1 / 3) + 0.5, inside) + wrap((x._array >= 3).astype(x._array.dtype))
-
-
-SLOPES = {"silu": silu_slope, "gelu": gelu_slope, "tanh_gelu": tanh_gelu_slope, "mish": mish_slope, "hardswish": hardswish_slope}
 
 
 class NormalCDF(Function, arrays=True):
@@ -195,7 +153,9 @@ def gelu(input, approximate="none"):
     """
     floats("gelu", input)
     expect_choice("gelu", "approximate", approximate, ("none", "tanh"))
-    return Activation.apply(input, "gelu" if approximate == "none" else "tanh_gelu")
+    if approximate == "tanh":
+        return Activation.apply(input, "tanh_gelu", tanh_gelu_slope)
+    return Activation.apply(input, "gelu", gelu_slope)
 
 
 def silu(input, inplace=False):
@@ -210,7 +170,7 @@ def silu(input, inplace=False):
     tensor([-0.2689,  0.7311])
     """
     floats("silu", input)
-    return applied("silu", inplace, Activation, input, "silu")
+    return applied("silu", inplace, Activation, input, "silu", silu_slope)
 
 
 def mish(input, inplace=False):
@@ -225,7 +185,7 @@ def mish(input, inplace=False):
     tensor([-0.3034,  0.8651])
     """
     floats("mish", input)
-    return applied("mish", inplace, Activation, input, "mish")
+    return applied("mish", inplace, Activation, input, "mish", mish_slope)
 
 
 def hardswish(input, inplace=False):
@@ -240,7 +200,7 @@ def hardswish(input, inplace=False):
     tensor([-0.3333,  0.0000,  3.0000])
     """
     floats("hardswish", input)
-    return applied("hardswish", inplace, Activation, input, "hardswish")
+    return applied("hardswish", inplace, Activation, input, "hardswish", hardswish_slope)
 
 
 class GLU(Function, arrays=True):

@@ -1,11 +1,14 @@
 """Smooth activations around log(1 + e^x): softplus, the logarithm of the logistic function; softsign and tanhshrink."""
 
 
+from math import inf
+
 import numpy as np
 
 from ..errors import ArgumentError, expect
 from ..tape import Function
-from ..tensor import Tensor
+from ..tensor import wrap
+from .activated import Activation
 from .arrays import empty_like, expect_numbers
 from .exponential import sigmoid
 from .masks import Chosen
@@ -17,44 +20,9 @@ from .trigonometric import tanh
 __all__ = ["logsigmoid", "softplus", "softsign", "tanhshrink"]
 
 
-def log1p_exp(x):
-    """log(1 + e^x) = max(x, 0) + log(1 + e), e = exp(-|x|); the digits that 1 + e rounds away are put back."""
-    small = np.abs(x, out=empty_like(x))
-    np.exp(np.negative(small, small), small)
-    one_more = np.add(small, 1)
-    small -= one_more - 1
-    small /= one_more
-    small += np.log(one_more)
-    return np.add(small, np.maximum(x, 0), small)
-
-
-class Softplus(Function, arrays=True):
-    """log(1 + e^(beta x)) / beta, and x where beta x > threshold."""
-
-    __slots__ = ("beta", "threshold")
-
-    @quiet
-    def forward(ctx, x, beta, threshold):
-        ctx.beta, ctx.threshold = beta, threshold
-        ctx.save_for_backward(x)
-        if beta == 1:
-            out = log1p_exp(x)
-        else:
-            out = log1p_exp(np.multiply(x, beta, out=empty_like(x)))
-            np.divide(out, beta, out)
-        if x.size and x.max() * beta > threshold:
-            np.copyto(out, x, where=x * beta > threshold)
-        return out
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        scaled = x if ctx.beta == 1 else x * ctx.beta
-        array = scaled._array if isinstance(scaled, Tensor) else scaled
-        straight = array > ctx.threshold
-        curved = grad * sigmoid(scaled)
-        if not straight.any():
-            return curved, None, None
-        return Chosen.apply(curved, ~straight) + Chosen.apply(grad, straight), None, None
+def softplus_slope(x, beta, threshold):
+    curved = x._array * beta <= threshold
+    return Chosen.apply(sigmoid(x * beta), curved) + wrap((~curved).astype(x._array.dtype))
 
 
 def softplus(input, beta=1.0, threshold=20.0):
@@ -71,23 +39,7 @@ def softplus(input, beta=1.0, threshold=20.0):
     floats("softplus", input)
     expect_numbers("softplus", beta=beta, threshold=threshold)
     expect(beta != 0, ArgumentError, "softplus", "beta must not be 0", beta=beta)
-    return Softplus.apply(input, beta, threshold)
-
-
-class LogSigmoid(Function, arrays=True):
-    """-log(1 + e^-x)."""
-
-    __slots__ = ()
-
-    @quiet
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        out = log1p_exp(np.negative(x))
-        return np.negative(out, out)
-
-    def backward(ctx, grad):
-        (x,) = ctx.saved_tensors
-        return grad * sigmoid(-x)
+    return Activation.apply(input, "softplus", softplus_slope, beta, threshold)
 
 
 def logsigmoid(input):
@@ -100,7 +52,7 @@ def logsigmoid(input):
     tensor([  -0.6931, -200.0000])
     """
     floats("logsigmoid", input)
-    return LogSigmoid.apply(input)
+    return Activation.apply(input, "softplus", softplus_slope, -1, inf)  # log(1 + e^(beta x)) / beta for beta -1
 
 
 class Softsign(Function, arrays=True):

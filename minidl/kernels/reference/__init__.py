@@ -10,6 +10,7 @@ from .normalisation import batch_norm, batch_norm_grad, row_norm, row_norm_grad
 from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
 from .recurrences import recurrent, recurrent_cell, recurrent_cell_grad, recurrent_grad
+from .resampling import resample
 from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax
 from .windows import add_at_places, window_max, window_mean, window_mean_grad
 
@@ -37,6 +38,7 @@ __all__ = [
     "recurrent_grad",
     "relu",
     "relu_grad",
+    "resample",
     "row_norm",
     "row_norm_grad",
     "sgd_step",

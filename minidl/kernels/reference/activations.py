@@ -15,14 +15,14 @@ def relu_grad(grad, out, grad_x, n_threads):
     grad_x[...] = np.where(out > 0, grad, 0)
 
 
-def activate(kind, x, out, n_threads):
+def activate(kind, options, x, out, n_threads):
     """out = the activation of x."""
-    out[...] = VALUES[kind](np.asarray(x, np.float64))
+    out[...] = VALUES[kind](np.asarray(x, np.float64), *options)
 
 
-def activate_grad(kind, grad, x, grad_x, n_threads):
+def activate_grad(kind, options, grad, x, grad_x, n_threads):
     """grad_x = grad times the derivative of the activation at x."""
-    grad_x[...] = grad * SLOPES[kind](np.asarray(x, np.float64))
+    grad_x[...] = grad * SLOPES[kind](np.asarray(x, np.float64), *options)
 
 
 def logistic(x):
@@ -51,12 +51,26 @@ def mish_curve(x):
     return np.tanh(np.logaddexp(0, x))
 
 
+def elu(x, depth, rate, rise):
+    """rise * x where x > 0, depth * (exp(rate * x) - 1) elsewhere."""
+    return np.where(x > 0, rise * x, depth * np.expm1(rate * np.minimum(x, 0)))
+
+
+def softplus(x, beta, threshold):
+    """log(1 + exp(beta * x)) / beta, and x where beta * x > threshold."""
+    return np.where(beta * x > threshold, x, np.logaddexp(0, beta * x) / beta)
+
+
 VALUES = {
     "silu": lambda x: x * logistic(x),
     "gelu": lambda x: x * phi(x),
     "tanh_gelu": lambda x: x * logistic(rise(x)),
     "mish": lambda x: x * mish_curve(x),
     "hardswish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
+    "elu": elu,
+    "softplus": softplus,
+    "leaky_relu": lambda x, slope: np.where(x > 0, x, slope * x),
+    "sigmoid": logistic,
 }
 SLOPES = {
     "silu": lambda x: logistic(x) * (1 + x * (1 - logistic(x))),
@@ -64,6 +78,10 @@ SLOPES = {
     "tanh_gelu": lambda x: logistic(rise(x)) * (1 + x * (1 - logistic(rise(x))) * 2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)),
     "mish": lambda x: mish_curve(x) + x * (1 - mish_curve(x) ** 2) * logistic(x),
     "hardswish": lambda x: np.where(x <= -3, 0, np.where(x >= 3, 1, x / 3 + 0.5)),
+    "elu": lambda x, depth, rate, rise: np.where(x > 0, rise, depth * rate * np.exp(rate * np.minimum(x, 0))),
+    "softplus": lambda x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)),
+    "leaky_relu": lambda x, slope: np.where(x > 0, 1, slope),
+    "sigmoid": lambda out: out * (1 - out),
 }
 
 

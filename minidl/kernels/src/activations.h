@@ -1,16 +1,18 @@
-/* Smooth activations and their gradients, element by element: SiLU, GELU in both forms, Mish, and the hard swish.
+/* Activations and their gradients, element by element: SiLU, GELU in both forms, Mish, the hard swish, the exponential linear units,
+ * softplus (with beta -1 the logarithm of the logistic function), the leaky rectifier, and the logistic function.
  *
  * GELU is x Phi(x) = max(x, 0) - |x| Q(|x|) with the tail Q(a) = exp(-a^2 / 2) t P(A t - B), t = 1 / (1 + p a): P interpolates at
  * Chebyshev's nodes, degree 8 for float (relative error 4e-8) and 19 for double (3e-15), so that no branch is needed and small
  * results keep their digits. Mish is x n / (n + 2), n = e (e + 2), e = exp x, which no large x overflows once it is cut at 20, where
- * n / (n + 2) is 1 already. */
+ * n / (n + 2) is 1 already. log(1 + e) for e = exp(-|x|) is 2 atanh s, s = e / (2 + e) <= 1/3, by the series of atanh: 8 terms for
+ * float (relative error 1e-9), 17 for double (1e-18). */
 #ifndef MINIDL_ACTIVATIONS_H
 #define MINIDL_ACTIVATIONS_H
 
 #include "kernels.h"
 #include "simd.h"
 #include "threads.h"
-#include "vexp.h"
+#include "vtanh.h"
 
 #define ACTIVATION_CHUNK 8192 /* values that a thread takes at a time; a multiple of LANES */
 
@@ -102,6 +104,50 @@ INLINE vec NAME(hardswish_slope)(vec x) {
     return choose((ivec)(x <= splat(-3)), splat(0), right);
 }
 
+INLINE vec NAME(vexpm1)(vec x) {
+    vec q;
+    const vec scale = NAME(exp_parts)(NAME(clamped)(x, (REAL)LOGISTIC_LEAST), &q);
+    return scale * q + (scale - 1);
+}
+
+/* rise x where x > 0, depth (exp(rate x) - 1) elsewhere: options depth, rate, rise */
+INLINE vec NAME(elu)(vec x, const REAL *options) {
+    const vec scaled = x * splat(options[1]);
+    vec below = NAME(vexpm1)(scaled);
+    if (options[1] < 0) below = choose((ivec)(scaled > splat(1)), NAME(vexp)(scaled) - 1, below); /* which may overflow, as it should */
+    return choose((ivec)(x > splat(0)), x * splat(options[2]), below * splat(options[0]));
+}
+
+INLINE vec NAME(elu_slope)(vec x, const REAL *options) {
+    const vec below = NAME(vexp)(x * splat(options[1])) * splat(options[0] * options[1]);
+    return choose((ivec)(x > splat(0)), splat(options[2]), below);
+}
+
+#if REAL_BITS == 32
+#define ATANH_TERMS 8
+#else
+#define ATANH_TERMS 17
+#endif
+
+/* log(1 + exp(beta x)) / beta, and x where beta x > threshold: options beta, threshold */
+INLINE vec NAME(softplus)(vec x, const REAL *options) {
+    const vec scaled = x * splat(options[0]), e = NAME(vexp)(-NAME(absolute)(scaled)), s = e / (e + 2), square = s * s;
+    vec sum = splat((REAL)(1.0 / (2 * ATANH_TERMS - 1)));
+    UNROLL(17)
+    for (int term = ATANH_TERMS - 1; term > 0; term--) sum = sum * square + splat((REAL)(1.0 / (2 * term - 1)));
+    const vec curved = choose((ivec)(scaled < splat(0)), splat(0), scaled) + 2 * s * sum;
+    return choose((ivec)(scaled > splat(options[1])), x, curved * splat(1 / options[0]));
+}
+
+INLINE vec NAME(softplus_slope)(vec x, const REAL *options) {
+    const vec scaled = x * splat(options[0]);
+    return choose((ivec)(scaled > splat(options[1])), splat(1), NAME(logistic)(scaled));
+}
+
+INLINE vec NAME(leaky_relu)(vec x, const REAL *options) { return choose((ivec)(x > splat(0)), x, x * splat(options[0])); }
+
+INLINE vec NAME(leaky_relu_slope)(vec x, const REAL *options) { return choose((ivec)(x > splat(0)), splat(1), splat(options[0])); }
+
 #define OVER_VECTORS(RESULT)                               \
     for (isize i = first; i < last; i += LANES) {          \
         const vec v = load_up_to(x + i, last - i);         \
@@ -109,28 +155,37 @@ INLINE vec NAME(hardswish_slope)(vec x) {
     }                                                      \
     break
 
-static void NAME(activate_run)(int kind, isize first, isize last, const REAL *x, REAL *out) {
+static void NAME(activate_run)(int kind, const REAL *options, isize first, isize last, const REAL *x, REAL *out) {
     switch (kind) {
         case 0: OVER_VECTORS(NAME(silu)(v));
         case 1: OVER_VECTORS(NAME(gelu)(v));
         case 2: OVER_VECTORS(NAME(tanh_gelu)(v));
         case 3: OVER_VECTORS(NAME(mish)(v));
-        default: OVER_VECTORS(NAME(hardswish)(v));
+        case 4: OVER_VECTORS(NAME(hardswish)(v));
+        case 5: OVER_VECTORS(NAME(elu)(v, options));
+        case 6: OVER_VECTORS(NAME(softplus)(v, options));
+        case 7: OVER_VECTORS(NAME(leaky_relu)(v, options));
+        default: OVER_VECTORS(NAME(logistic)(v));
     }
 }
 
-static void NAME(activate_grad_run)(int kind, isize first, isize last, const REAL *grad, const REAL *x, REAL *out) {
+static void NAME(activate_grad_run)(int kind, const REAL *options, isize first, isize last, const REAL *grad, const REAL *x, REAL *out) {
     switch (kind) {
         case 0: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(silu_slope)(v));
         case 1: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(gelu_slope)(v));
         case 2: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(tanh_gelu_slope)(v));
         case 3: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(mish_slope)(v));
-        default: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(hardswish_slope)(v));
+        case 4: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(hardswish_slope)(v));
+        case 5: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(elu_slope)(v, options));
+        case 6: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(softplus_slope)(v, options));
+        case 7: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(leaky_relu_slope)(v, options));
+        default: OVER_VECTORS(load_up_to(grad + i, last - i) * (v * (1 - v))); /* of the logistic function, by its value */
     }
 }
 
-/* out = activation of x. `grad` NULL; else out = grad times the slope at x. */
-static void NAME(activation_chunks)(int kind, isize size, const REAL *grad, const REAL *x, REAL *out, int n_threads) {
+/* out = activation of x. `grad` NULL; else out = grad times the slope at x. `given` are the options of the kind. */
+static void NAME(activation_chunks)(int kind, const double *given, isize size, const REAL *grad, const REAL *x, REAL *out, int n_threads) {
+    const REAL options[3] = {(REAL)given[0], (REAL)given[1], (REAL)given[2]};
     const isize chunks = ceil_div(size, ACTIVATION_CHUNK);
     const int team = team_begin(n_threads, chunks > 1 ? (double)size * sizeof(REAL) / 8 : 0.0);
 #pragma omp parallel num_threads(team) if (team > 1)
@@ -139,20 +194,20 @@ static void NAME(activation_chunks)(int kind, isize size, const REAL *grad, cons
 #pragma omp for schedule(static)
         for (isize chunk = 0; chunk < chunks; chunk++) {
             const isize first = chunk * ACTIVATION_CHUNK, last = min_size(size, first + ACTIVATION_CHUNK);
-            if (grad) NAME(activate_grad_run)(kind, first, last, grad, x, out);
-            else NAME(activate_run)(kind, first, last, x, out);
+            if (grad) NAME(activate_grad_run)(kind, options, first, last, grad, x, out);
+            else NAME(activate_run)(kind, options, first, last, x, out);
         }
         denormals_on(mode);
     }
     team_end(team);
 }
 
-void NAME(activate)(int kind, isize size, const void *x, void *out, int n_threads) {
-    NAME(activation_chunks)(kind, size, NULL, x, out, n_threads);
+void NAME(activate)(int kind, const double *options, isize size, const void *x, void *out, int n_threads) {
+    NAME(activation_chunks)(kind, options, size, NULL, x, out, n_threads);
 }
 
-void NAME(activate_grad)(int kind, isize size, const void *grad, const void *x, void *grad_x, int n_threads) {
-    NAME(activation_chunks)(kind, size, grad, x, grad_x, n_threads);
+void NAME(activate_grad)(int kind, const double *options, isize size, const void *grad, const void *x, void *grad_x, int n_threads) {
+    NAME(activation_chunks)(kind, options, size, grad, x, grad_x, n_threads);
 }
 
 #endif

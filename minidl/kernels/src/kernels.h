@@ -55,6 +55,13 @@ typedef struct {
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
 } recurrent_arrays;
 
+/* Planes in[0] x in[1] to out[0] x out[1]: along axis d, output o reads index[d][t][o] (-1: nothing), t < taps[d], times its weight. */
+typedef struct {
+    ptrdiff_t planes, in[2], out[2], taps[2]; /* no taps: the axis stays as it is */
+    const int64_t *index[2];
+    const double *weight[2]; /* NULL: sums */
+} resample_shape;
+
 typedef struct {
     /* C[i] = A[i] B[i] (+ bias per column), i < batch */
     ptrdiff_t (*gemm_scratch)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int n_threads);
@@ -107,12 +114,15 @@ typedef struct {
     void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);
 
-    /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish */
-    void (*activate)(int kind, ptrdiff_t size, const void *x, void *out, int n_threads);
-    void (*activate_grad)(int kind, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
+    /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish, 5 exponential linear, 6 softplus, 7 leaky ReLU, 8 logistic function */
+    void (*activate)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, int n_threads);
+    void (*activate_grad)(int kind, const double *options, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
 
     /* out[index[i]] += values[i], rows of `columns` values, i < n */
     void (*add_rows)(ptrdiff_t n, ptrdiff_t columns, const void *values, const int64_t *index, void *out, int n_threads);
+
+    ptrdiff_t (*resample_scratch)(const resample_shape *shape, int n_threads);
+    void (*resample)(const resample_shape *shape, const void *x, void *out, void *scratch, int n_threads);
 
     void (*log_softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
     void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
