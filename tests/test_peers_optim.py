@@ -109,6 +109,12 @@ SCHEDULES = [
     lambda s, o: s.OneCycleLR(o, 0.5, total_steps=21),
     lambda s, o: s.OneCycleLR(o, 0.5, epochs=3, steps_per_epoch=7, three_phase=True, anneal_strategy="linear"),
     lambda s, o: s.SequentialLR(o, [s.LinearLR(o, 0.1, 1.0, 4), s.CosineAnnealingLR(o, 8)], [4]),
+    lambda s, o: s.CosineAnnealingWarmRestarts(o, 4, 2, 0.01),
+    lambda s, o: s.CosineAnnealingWarmRestarts(o, 5),
+    lambda s, o: s.CyclicLR(o, 0.1, 0.5, 3, 4),
+    lambda s, o: s.CyclicLR(o, [0.1, 0.2], [0.5, 1.0], 4, mode="triangular2", base_momentum=0.5, max_momentum=0.8),
+    lambda s, o: s.CyclicLR(o, 0.1, 0.5, 2, mode="exp_range", gamma=0.9, cycle_momentum=False),
+    lambda s, o: s.CyclicLR(o, 0.1, 0.5, 2, scale_fn=lambda t: 1 / (1 + t), scale_mode="iterations"),
     lambda s, o: s.SequentialLR(o, [s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9), s.StepLR(o, 2)], [3, 9]),
 ]
 
@@ -135,6 +141,19 @@ def test_schedules_agree(schedule, optimizer):
             scheduler.step()
         seen.append(rows)
     np.testing.assert_allclose(*seen, rtol=1e-9, atol=1e-15)
+
+
+def test_warm_restarts_agree_between_epochs():
+    seen = []
+    for library in (minidl, torch):
+        optimizer = library.optim.SGD([library.nn.Parameter(library.zeros(1))], lr=0.3)
+        scheduler = library.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3, 2, 0.01)
+        rows = []
+        for epoch in np.arange(0, 25, 0.25).tolist():
+            scheduler.step(epoch)
+            rows.append([scheduler.get_last_lr()[0], scheduler.last_epoch])
+        seen.append(rows)
+    np.testing.assert_allclose(*seen, rtol=1e-9)
 
 
 @pytest.mark.parametrize("threshold_mode", ["rel", "abs"])

@@ -10,7 +10,7 @@ from ...errors import ArgumentError
 from ..optimizer import Optimizer
 from .base import LRScheduler
 
-__all__ = ["OneCycleLR"]
+__all__ = ["OneCycleLR", "set_momentum"]
 
 
 class OneCycleLR(LRScheduler):
@@ -87,7 +87,7 @@ class OneCycleLR(LRScheduler):
         for group in self.optimizer.param_groups:
             rates.append(self._between(group[rate_from], group[rate_to], share))
             if self.cycle_momentum:
-                _set_momentum(group, self._between(group[momentum_from], group[momentum_to], share))
+                set_momentum(group, self._between(group[momentum_from], group[momentum_to], share))
         return rates
 
     def _between(self, first: float, last: float, share: float) -> float:
@@ -109,7 +109,8 @@ def _one_cycle_phases(total: int, pct_start: float, three: bool) -> list[tuple[f
     ]
 
 
-def _set_momentum(group: dict[str, Any], momentum: float) -> None:
+def set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """Set the momentum of a group, or what stands for it: beta1."""
     if "betas" in group:
         group["betas"] = (momentum, *group["betas"][1:])
     else:
