@@ -23,9 +23,11 @@ from .matmul import *
 from .ordering import *
 from .placing import *
 from .power import *
+from .products import *
 from .promotion import *
 from .reduce import *
 from .relu import *
+from .scatter_reduce import *
 from .selection import *
 from .shape import *
 from .softmax import *

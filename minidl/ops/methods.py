@@ -15,7 +15,7 @@ from .matmul import matmul
 
 # Functions that become methods of the same name. Left out are those that take several tensors, or none.
 _FAMILIES = """arithmetic broadcast compare diagonals division exponential extrema gather indexing limits matmul ordering placing power
-    reduce relu selection shape softmax statistics trigonometric windows""".split()
+    products reduce relu scatter_reduce selection shape softmax statistics trigonometric windows""".split()
 _NOT_METHODS = {"where", "linear", "broadcast_shapes", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d", "rsub", "cdist"}
 _FROM_JOIN = ("chunk", "flip", "fliplr", "flipud", "repeat_interleave", "roll", "rot90", "split", "tensor_split", "tile", "unbind")
 
