@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what `load_layers` does, for those who read without running
     from .cross_entropy import *
     from .dropout import *
     from .embedding import *
+    from .grid import *
     from .group_conv import *
     from .interpolate import *
     from .padding import *
@@ -54,7 +55,7 @@ if TYPE_CHECKING:  # what `load_layers` does, for those who read without running
     from .softplus import *
     from .unpool import *
 
-_LAYERS = """avg_pool conv conv_theory conv_transpose cross_entropy dropout embedding group_conv interpolate padding
+_LAYERS = """avg_pool conv conv_theory conv_transpose cross_entropy dropout embedding grid group_conv interpolate padding
     patches piecewise pool regression smooth softplus unpool""".split()
 
 
