@@ -106,7 +106,7 @@ def draw(histories, delay, batches, path):
     """Loss after the longest silence and length of the lessons over the updates; what is recalled in the end."""
     figure = new_figure(15, 4.4)
     loss, lessons, end = figure.subplots(1, 3)
-    loss.axhline(WORD * math.log(SYMBOLS) / (delay + 2 * WORD), color="#888888", ls="--", lw=1, label="remember nothing, guess")
+    loss.axhline(WORD * math.log(SYMBOLS) / (delay + 2 * WORD), color="#888888", ls="--", lw=1, label="guessing")
     for cell, (rows, shares) in histories.items():
         updates = [row["epoch"] * batches for row in rows]
         loss.plot(updates, [row["val_loss"] for row in rows], color=COLOURS[cell], lw=2, label=cell)
