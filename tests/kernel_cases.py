@@ -100,6 +100,15 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (1, 3, 2, (900,), (5,), (4,), (7,), (1,), 1),
     (1, 3, 17, (6, 50, 64), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
     (1, 2, 3, (9, 14, 13), (3, 3, 2), (2, 2, 2), (1, 0, 1), (1, 2, 1), 1),
+    # few weights, whose gradient is dot products along the pixels: rows of whole vectors and others, strides, several images and
+    # planes to a box, rows longer than a box, filters and taps that fill no tile
+    (2, 3, 19, (40, 64), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (1, 3, 33, (31, 130), (3, 3), (2, 2), (1, 2), (1, 1), 1),
+    (2, 2, 22, (45, 47), (5, 4), (3, 2), (2, 1), (2, 3), 2),
+    (37, 1, 11, (9, 10), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (1, 2, 8, (7, 40, 70), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
+    (2, 1, 5, (2, 2600), (2, 7), (1, 1), (0, 3), (1, 1), 1),
+    (1, 3, 16, (4100,), (9,), (2,), (4,), (1,), 1),
 ]
 
 # a filter or several per channel, squares of 3, 5 and 7: rows shorter and longer than a vector, a plane shorter than a tile

@@ -185,6 +185,21 @@ def test_the_relu_behind_a_convolution_is_done_in_the_same_pass(rng, dtype):
         assert not shape[0] or minidl.isnan(plain).any()
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", [(2, 3, 31, 41), (2, 3, 32, 64), (40, 1, 9, 10)])
+def test_a_value_that_is_not_finite_meets_only_its_own_weights(rng, shape, stride):
+    x = rng.normal(size=shape).astype(np.float32)
+    x[0, 0, 0, 0] = np.inf  # at the last taps, no output reads a corner
+    x = minidl.tensor(x)
+    weight = minidl.zeros(8, shape[1], 3, 3, requires_grad=True)
+    out = F.conv2d(x, weight, stride=stride, padding=1)
+    out.backward(minidl.ones(out.shape))
+    taps = np.zeros((3, 3), bool)
+    taps[stride - 1 : 2, stride - 1 : 2] = True  # outputs 0 and, at stride 1, 1 read it
+    np.testing.assert_array_equal(np.isfinite(weight.grad.numpy()[:, 0]), np.broadcast_to(~taps, (8, 3, 3)))
+    assert np.isfinite(weight.grad.numpy()[:, 1:]).all()
+
+
 def test_sequential_rectifies_convolutions_in_one_pass(rng):
     modules = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()
     model = nn.Sequential(*modules).double()

@@ -5,7 +5,7 @@
  *     all three         conv_columns.h for few pixels with many weights, in the gradient of the weights before Winograd's
  *     conv              conv_bands.h with strides and for images beyond the cache, else conv.h: the packed core
  *     conv_grad_x       the same, but conv_scatter.h for small images with few zeros around them
- *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few filters, else conv_weight.h
+ *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few weights, else conv_weight.h
  *
  * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */
 #ifndef MINIDL_CONV_WAYS_H
@@ -85,20 +85,22 @@ void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight
 
 isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
     const int tile = NAME(winograd_weight_tile)(s);
+    NAME(few_plan) few;
     if (NAME(by_channel)(s)) return NAME(channel_grads_scratch)(s, n_threads);
     if (is_pointwise_shape(s)) return NAME(pointwise_scratch)(s, n_threads);
     if (NAME(is_columns)(s, COLUMNS_WEIGHT)) return NAME(columns_scratch)(s, COLUMNS_WEIGHT, n_threads);
     const isize many = NAME(many_scratch)(s, n_threads);
     if (tile) return max_size(many, NAME(winograd_weight_scratch)(s, tile, n_threads));
-    return NAME(is_few)(s) ? max_size(many, NAME(few_scratch)(s, n_threads)) : many;
+    return NAME(is_few)(&few, s) ? max_size(many, NAME(few_scratch)(&few, s, n_threads)) : many;
 }
 
 /* grad_weight [groups * filters][channels][kernel] from grad [n][groups * filters][out] and x [n][groups * channels][in].
  *
- * Which of the ways it goes is fixed by the shape and the result: by Winograd's tiles and with few filters, an infinite or NaN value
+ * Which of the ways it goes is fixed by the shape and the result: by Winograd's tiles and with few weights, an infinite or NaN value
  * also meets numbers that it is no part of, so what is not finite is taken again the ordinary way. */
 void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x, void *grad_weight, void *scratch, int n_threads) {
     const int tile = NAME(winograd_weight_tile)(s);
+    NAME(few_plan) few;
     if (NAME(by_channel)(s)) {
         NAME(channel_grads)(s, grad, x, NULL, NULL, grad_weight, NULL, scratch, n_threads);
         return;
@@ -113,8 +115,8 @@ void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x
     }
     if (tile) {
         if (NAME(winograd_grad_weight)(s, tile, grad, x, grad_weight, scratch, n_threads)) return;
-    } else if (NAME(is_few)(s)) {
-        NAME(few_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+    } else if (NAME(is_few)(&few, s)) {
+        NAME(few_grad_weight)(&few, s, grad, x, grad_weight, scratch, n_threads);
         if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;
     }
     NAME(many_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
