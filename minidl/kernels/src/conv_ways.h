@@ -3,7 +3,8 @@
  *     all three         conv_depthwise.h, conv_depthwise_lanes.h for filters of one channel each; all gradients at once
  *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters with many channels
  *     all three         conv_columns.h for few pixels with many weights, in the gradient of the weights before Winograd's
- *     conv              conv_bands.h with strides and for images beyond the cache, else conv.h: the packed core
+ *     conv              conv_direct.h with few products per output, conv_bands.h with strides and for images beyond the cache,
+ *                       else conv.h: the packed core
  *     conv_grad_x       the same, but conv_scatter.h for small images with few zeros around them
  *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few weights, else conv_weight.h
  *
@@ -16,6 +17,7 @@
 #include "conv_columns.h"
 #include "conv_depthwise_grad.h"
 #include "conv_depthwise_lanes_grad.h"
+#include "conv_direct.h"
 #include "conv_few.h"
 #include "conv_pointwise.h"
 #include "conv_scatter.h"
@@ -31,6 +33,7 @@ isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
     if (is_depthwise(s)) return NAME(depthwise_scratch)(s, n_threads);
     if (tile) return NAME(winograd_scratch)(s, 0, tile, n_threads);
     if (NAME(is_columns)(s, COLUMNS_FORWARD)) return NAME(columns_scratch)(s, COLUMNS_FORWARD, n_threads);
+    if (NAME(is_direct)(&bands, s)) return NAME(direct_scratch)(&bands, s, n_threads);
     return NAME(is_bands)(&bands, s, 0) ? NAME(bands_scratch)(&bands, s, n_threads) : NAME(packed_scratch)(s, n_threads);
 }
 
@@ -42,6 +45,7 @@ void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const vo
     else if (is_depthwise(s)) NAME(depthwise)(s, x, weight, bias, relu, out, scratch, n_threads);
     else if (tile) NAME(winograd_conv)(s, 0, tile, x, weight, bias, relu, out, scratch, n_threads);
     else if (NAME(is_columns)(s, COLUMNS_FORWARD)) NAME(run_columns)(s, COLUMNS_FORWARD, x, weight, bias, relu, out, scratch, n_threads);
+    else if (NAME(is_direct)(&bands, s)) NAME(direct_conv)(&bands, s, x, weight, bias, relu, out, scratch, n_threads);
     else if (NAME(is_bands)(&bands, s, 0)) NAME(run_bands)(&bands, s, x, weight, bias, relu, out, scratch, n_threads);
     else NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
 }
