@@ -109,6 +109,11 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (1, 2, 8, (7, 40, 70), (3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1), 1),
     (2, 1, 5, (2, 2600), (2, 7), (1, 1), (0, 3), (1, 1), 1),
     (1, 3, 16, (4100,), (9,), (2,), (4,), (1,), 1),
+    # few products per output, stored from registers: rows of whole vectors and rows that vectors run across, gaps wider than a vector
+    (2, 3, 21, (20, 48), (3, 3), (1, 1), (1, 1), (1, 1), 1),
+    (2, 4, 30, (18, 25), (3, 3), (1, 1), (1, 1), (2, 2), 2),
+    (1, 2, 9, (9, 31), (3, 3), (1, 1), (0, 18), (1, 18), 1),
+    (1, 5, 13, (3, 11, 17), (2, 3, 3), (1, 2, 1), (1, 1, 1), (1, 1, 1), 1),
 ]
 
 # a filter or several per channel, squares of 3, 5 and 7: rows shorter and longer than a vector, a plane shorter than a tile

@@ -12,6 +12,7 @@
 #include "conv_bands.h"
 
 #define DIRECT_STEPS 640          /* products per output: with more, a pass over the results costs little */
+#define DIRECT_PRODUCTS 64        /* per value of the image: with fewer, its copy costs more than is won */
 #define DIRECT_PAST (16 << 20)    /* bytes of a result that would not be found in the caches again: it is stored past them */
 
 /* Where a vector of a panel goes: two runs of lanes, each as if its vector began there. */
@@ -101,8 +102,8 @@ static const NAME(direct_function) NAME(direct_tiles)[NV][MR] = {{DIRECT_REFS_6(
 static int NAME(is_direct)(band_plan *p, const conv_shape *s) {
     for (int d = 0; d < 3; d++)
         if (s->stride[d] > MOST_STRIDE || s->in[d] == 0 || s->out[d] == 0) return 0;
-    if (s->images == 0 || s->groups == 0 || s->channels == 0 || s->filters < MR / 2 || s->out[2] < LANES || volume(s->kernel) == 1
-        || s->channels * volume(s->kernel) > DIRECT_STEPS) return 0;
+    if (s->images == 0 || s->groups == 0 || s->channels == 0 || s->filters < MR / 2 || s->out[2] < LANES
+        || volume(s->kernel) == 1 || s->filters * volume(s->kernel) < DIRECT_PRODUCTS || s->channels * volume(s->kernel) > DIRECT_STEPS) return 0;
     *p = (band_plan){.all = s->filters, .m = s->filters, .chunks = 1, .channels = s->channels, .vecs = NV};
     for (int d = 0; d < 3; d++) plan_forward_axis(p->axis + d, s, d);
     plan_groups(p);
