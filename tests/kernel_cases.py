@@ -370,6 +370,9 @@ def softmax_cases(rng, dtype):
         yield "log_softmax", [x, poisoned(x.shape, dtype)], {1}
         yield "softmax", [x, poisoned(x.shape, dtype)], {1}
         finite = np.where(np.isfinite(x), x, 0)
+        shares = np.abs(finite) / (1 + np.abs(finite).sum(axis=1, keepdims=True))
+        for is_log, y in [(False, shares), (True, -np.abs(finite))]:
+            yield "softmax_grad", [values(rng, x.shape, dtype), y, poisoned(x.shape, dtype), is_log], {2}
         log_sum = np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1)).astype(dtype) if rows else np.zeros(0, dtype)
         for w, smoothing in [(None, 0.0), (weight, 0.0), (None, 0.1), (weight, 0.3)]:
             yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned(rows, dtype), -100, smoothing], {3, 4}

@@ -56,6 +56,7 @@ __all__ = [
     "set_winograd",
     "sgd_step",
     "softmax",
+    "softmax_grad",
     "sum_channels",
     "window_max",
     "window_mean",
@@ -96,6 +97,7 @@ row_norm = _chosen.row_norm
 row_norm_grad = _chosen.row_norm_grad
 sgd_step = _chosen.sgd_step
 softmax = _chosen.softmax
+softmax_grad = _chosen.softmax_grad
 sum_channels = _chosen.sum_channels
 window_max = _chosen.window_max
 window_mean = _chosen.window_mean

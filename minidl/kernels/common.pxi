@@ -135,6 +135,8 @@ cdef extern from "kernels.h" nogil:
         void (*resample)(const resample_shape *shape, const void *x, void *out, void *scratch, int n_threads) noexcept nogil
         void (*log_softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
         void (*softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
+        void (*softmax_grad)(int is_log, Py_ssize_t rows, Py_ssize_t cols, const void *grad, const void *out, void *grad_x,
+                             int n_threads) noexcept nogil
         void (*cross_entropy)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,
                               int64_t ignore, double smoothing, void *loss, void *log_sum, int n_threads) noexcept nogil
         void (*cross_entropy_grad)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,

@@ -64,6 +64,24 @@ def softmax(
         table.softmax(x.shape[0], x.shape[1], data(x), data(out), n_threads)
 
 
+def softmax_grad(
+    cnp.ndarray grad,            # IN   (N, C), C-contiguous
+    cnp.ndarray out,             # IN   (N, C) of softmax or log_softmax
+    cnp.ndarray grad_x,          # OUT  (N, C)
+    bint is_log,
+    int n_threads,
+):
+    """Gradient of `softmax`, or (is_log) of `log_softmax`, from what came out of it."""
+    cdef const kernel_table *table = table_of(grad)
+    matrix(grad)
+    same_kind(grad, out)
+    same_size(grad, out)
+    writeable(grad, grad_x)
+    same_size(grad, grad_x)
+    with nogil:
+        table.softmax_grad(is_log, grad.shape[0], grad.shape[1], data(grad), data(out), data(grad_x), n_threads)
+
+
 def cross_entropy(
     cnp.ndarray logits,          # IN   (N, C), C-contiguous
     cnp.ndarray target,          # IN   (N,) int64, each in 0 .. C - 1 or ignore_index

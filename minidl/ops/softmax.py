@@ -12,14 +12,15 @@ from .reduce import sum as sum_over
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-def by_rows(kernel, x, dim):
-    """Run a kernel over the rows of a matrix along dimension `dim` of x."""
-    moved = ascontiguous(x.swapaxes(dim, -1)) if x.ndim else x.reshape(1)  # (..., C)
-    out = empty(moved.shape, x.dtype)
-    cols = moved.shape[-1]
-    rows = moved.size // cols if cols else 0
-    kernel(moved.reshape(rows, cols), out.reshape(rows, cols), n_threads())
-    return out.swapaxes(dim, -1) if x.ndim else out.reshape(())
+def by_rows(kernel, dim, *arrays, **options):
+    """Run a kernel over the rows of matrices along dimension `dim` of arrays of one shape; returns what it fills."""
+    ndim = arrays[0].ndim
+    moved = [ascontiguous(x.swapaxes(dim, -1)) if ndim else x.reshape(1) for x in arrays]  # (..., C)
+    out = empty(moved[0].shape, moved[0].dtype)
+    cols = out.shape[-1]
+    rows = out.size // cols if cols else 0
+    kernel(*(each.reshape(rows, cols) for each in (*moved, out)), n_threads=n_threads(), **options)
+    return out.swapaxes(dim, -1) if ndim else out.reshape(())
 
 
 class LogSoftmax(Function, arrays=True):
@@ -29,13 +30,15 @@ class LogSoftmax(Function, arrays=True):
 
     def forward(ctx, x, dim):
         ctx.dim = dim
-        out = by_rows(kernels.log_softmax, x, dim)
+        out = by_rows(kernels.log_softmax, dim, x)
         ctx.save_for_backward(out)
         return out
 
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return grad - exp(out) * sum_over(grad, ctx.dim, True), None
+        if isinstance(grad, Tensor):
+            return grad - exp(out) * sum_over(grad, ctx.dim, True), None
+        return by_rows(kernels.softmax_grad, ctx.dim, grad, out, is_log=True), None
 
 
 class Softmax(Function, arrays=True):
@@ -45,13 +48,15 @@ class Softmax(Function, arrays=True):
 
     def forward(ctx, x, dim):
         ctx.dim = dim
-        out = by_rows(kernels.softmax, x, dim)
+        out = by_rows(kernels.softmax, dim, x)
         ctx.save_for_backward(out)
         return out
 
     def backward(ctx, grad):
         (out,) = ctx.saved_tensors
-        return out * (grad - sum_over(grad * out, ctx.dim, True)), None
+        if isinstance(grad, Tensor):
+            return out * (grad - sum_over(grad * out, ctx.dim, True)), None
+        return by_rows(kernels.softmax_grad, ctx.dim, grad, out, is_log=False), None
 
 
 def prepared(op, input, dim, dtype):

@@ -26,6 +26,14 @@ def softmax(x, out, n_threads):
         out[...] = share / share.sum(axis=1, keepdims=True)
 
 
+def softmax_grad(grad, out, grad_x, is_log, n_threads):
+    """softmax: y (g - sum of g y); log-softmax: g - exp(y) (sum of g)."""
+    if is_log:
+        grad_x[...] = grad - np.exp(out) * grad.sum(axis=1, keepdims=True)
+    else:
+        grad_x[...] = out * (grad - (grad * out).sum(axis=1, keepdims=True))
+
+
 def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smoothing, n_threads):
     """loss[n] = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c]), 0 where target is ignore_index.
 

@@ -16,6 +16,8 @@
 #include "threads.h"
 #include "vexp.h"
 
+#define FEW_VECS 16
+
 /* n values at p, the rest of the vector filled with `filler`. */
 INLINE vec NAME(load_filled)(const REAL *p, isize n, REAL filler) {
     return n >= LANES ? load(p) : choose(first_lanes(n), load_part(p, n), splat(filler));
@@ -39,15 +41,38 @@ INLINE REAL NAME(max_lanes)(vec v) {
     return (v[0] >= v[1] || v[0] != v[0]) ? v[0] : v[1];
 }
 
-/* NaN when any value is. Two maxima side by side, as each waits for the one before. */
-INLINE REAL NAME(row_max)(const REAL *x, isize n) {
+/* The larger of each lane where neither is NaN, and one of them where one is: a single instruction. */
+INLINE vec NAME(larger_number)(vec a, vec b) {
+#if defined(__AVX512F__) && REAL_BITS == 32
+    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX512F__)
+    return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
+#elif defined(__AVX2__) && REAL_BITS == 32
+    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__AVX2__)
+    return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
+#else
+    return choose((ivec)(a > b), a, b);
+#endif
+}
+
+/* NaN when any value is. A NaN makes the sum of a row NaN, so that it is looked for only once: `careful` is for rows without a finite
+ * largest value. Two maxima side by side, as each waits for the one before. */
+INLINE REAL NAME(row_max_of)(const int careful, const REAL *x, isize n) {
     const REAL least = -(REAL)INFINITY;
     vec even = splat(least), odd = splat(least);
     for (isize i = 0; i < n; i += 2 * LANES) {
-        even = NAME(larger)(even, NAME(load_filled)(x + i, n - i, least));
-        if (n - i > LANES) odd = NAME(larger)(odd, NAME(load_filled)(x + i + LANES, n - i - LANES, least));
+        const vec a = NAME(load_filled)(x + i, n - i, least);
+        even = careful ? NAME(larger)(even, a) : NAME(larger_number)(even, a);
+        if (n - i <= LANES) continue;
+        const vec b = NAME(load_filled)(x + i + LANES, n - i - LANES, least);
+        odd = careful ? NAME(larger)(odd, b) : NAME(larger_number)(odd, b);
     }
     return NAME(max_lanes)(NAME(larger)(even, odd));
+}
+INLINE REAL NAME(row_max)(const REAL *x, isize n) {
+    const REAL most = NAME(row_max_of)(0, x, n);
+    return most - most == 0 ? most : NAME(row_max_of)(1, x, n);
 }
 
 /* The largest value, where it is finite: what is subtracted from a row. */
@@ -80,7 +105,7 @@ void NAME(log_softmax)(isize rows, isize cols, const void *x_, void *out_, int n
             REAL *out = (REAL *)out_ + r * cols;
             REAL shift;
             const REAL log_sum = NAME(row_log_sum)(x, cols, &shift);
-            for (isize c = 0; c < cols; c++) out[c] = (x[c] - shift) - log_sum;
+            for (isize i = 0; i < cols; i += LANES) store_up_to(out + i, (load_up_to(x + i, cols - i) - splat(shift)) - splat(log_sum), cols - i);
         }
         denormals_on(mode);
     }
@@ -97,14 +122,52 @@ void NAME(softmax)(isize rows, isize cols, const void *x_, void *out_, int n_thr
             const REAL *x = (const REAL *)x_ + r * cols;
             REAL *out = (REAL *)out_ + r * cols;
             const REAL most = NAME(row_max)(x, cols);
-            vec sum = {0};
+            vec sum = {0}, few[FEW_VECS];
+            const int is_short = cols <= FEW_VECS * LANES; /* what was stored in part is slow to load again */
             for (isize i = 0; i < cols; i += LANES) {
                 const vec e = NAME(vexp)(NAME(load_filled)(x + i, cols - i, -(REAL)INFINITY) - splat(most));
                 sum += e;
-                store_up_to(out + i, e, cols - i);
+                if (is_short) few[i / LANES] = e;
+                else store_up_to(out + i, e, cols - i);
             }
-            const REAL scale = 1 / sum_lanes(sum);
-            for (isize c = 0; c < cols; c++) out[c] *= scale;
+            const vec scale = splat(1 / sum_lanes(sum));
+            for (isize i = 0; i < cols; i += LANES) store_up_to(out + i, (is_short ? few[i / LANES] : load_up_to(out + i, cols - i)) * scale, cols - i);
+        }
+        denormals_on(mode);
+    }
+    team_end(team);
+}
+
+/* Gradients of both from what came out, g being the gradient that arrives:
+ *
+ *     softmax        y (g - sum over c of g[c] y[c])
+ *     log-softmax    g - exp(y) sum over c of g[c] */
+INLINE void NAME(softmax_row_grad)(const int is_log, isize n, const REAL *g, const REAL *y, REAL *to) {
+    vec sum = {0};
+    for (isize i = 0; i < n; i += LANES) {
+        const vec g_i = load_up_to(g + i, n - i);
+        if (is_log) sum += g_i;
+        else sum += g_i * load_up_to(y + i, n - i);
+    }
+    const vec total = splat(sum_lanes(sum));
+    for (isize i = 0; i < n; i += LANES) {
+        const vec g_i = load_up_to(g + i, n - i), y_i = load_up_to(y + i, n - i);
+        if (is_log) store_up_to(to + i, g_i - NAME(vexp)(y_i) * total, n - i);
+        else store_up_to(to + i, y_i * (g_i - total), n - i);
+    }
+}
+
+void NAME(softmax_grad)(int is_log, isize rows, isize cols, const void *grad, const void *out, void *grad_x, int n_threads) {
+    const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
+#pragma omp parallel num_threads(team) if (team > 1)
+    {
+        const unsigned int mode = denormals_off();
+#pragma omp for schedule(static)
+        for (isize r = 0; r < rows; r++) {
+            const REAL *g = (const REAL *)grad + r * cols, *y = (const REAL *)out + r * cols;
+            REAL *to = (REAL *)grad_x + r * cols;
+            if (is_log) NAME(softmax_row_grad)(1, cols, g, y, to);
+            else NAME(softmax_row_grad)(0, cols, g, y, to);
         }
         denormals_on(mode);
     }

@@ -40,6 +40,7 @@ const kernel_table NAME(table) = {
     .resample = NAME(resample),
     .log_softmax = NAME(log_softmax),
     .softmax = NAME(softmax),
+    .softmax_grad = NAME(softmax_grad),
     .cross_entropy = NAME(cross_entropy),
     .cross_entropy_grad = NAME(cross_entropy_grad),
 };
