@@ -28,7 +28,14 @@ SHAPES = [  # images, channels, filters, size, kernel, padding, groups
     (4, 34, 50, (13, 15), 5, (2, 1), 1),
     (3, 64, 96, (12, 10), 3, (0, 1), 2),
     (1, 130, 64, (16, 16), 3, (1, 1), 1),
+    (3, 64, 48, (28, 27), 4, (1, 1), 1),
+    (3, 17, 50, (31, 20), 4, (2, 3), 1),
+    (6, 80, 96, (17, 20), 4, (0, 3), 2),
+    (2, 33, 32, (12, 101), 4, (1, 0), 1),
 ]
+TWINS = twin.conv, twin.conv_grad_x, twin.conv_grad_weight
+STRIDED = twin.strided_conv, twin.strided_conv_grad_x, twin.strided_conv_grad_weight
+WAYS = {3: (1, (2, 4), TWINS), 4: (2, (3,), STRIDED), 5: (1, (2,), TWINS)}  # kernel -> stride, tiles, twins
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +52,10 @@ def draw(rng, shape, dtype, scale=1.0):
 def arrays(rng, shape, dtype):
     """(x, weight, grad, geometry) of a row above."""
     images, channels, filters, size, kernel, padding, groups = shape
-    out = [n + 2 * p - kernel + 1 for n, p in zip(size, padding, strict=True)]
+    stride = WAYS[kernel][0]
+    out = [(n + 2 * p - kernel) // stride + 1 for n, p in zip(size, padding, strict=True)]
     x, weight = draw(rng, (images, channels, *size), dtype), draw(rng, (filters, channels // groups, kernel, kernel), dtype)
-    return x, weight, draw(rng, (images, filters, *out), dtype), ((1, 1), padding, (1, 1), groups)
+    return x, weight, draw(rng, (images, filters, *out), dtype), ((stride, stride), padding, (1, 1), groups)
 
 
 def all_three(module, x, weight, grad, geometry, n_threads=2, bias=None, relu=False):
@@ -67,16 +75,16 @@ def bounds(x, weight, grad, geometry, m):
     """What `set_winograd` promises for tiles of m, per output, for all three."""
     groups, padding, r, unit = geometry[3], geometry[1], weight.shape[-1], UNIT[x.dtype.type]
     tiles = x.shape[0] * np.prod([-(-n // m) for n in grad.shape[2:]])
-    rows = ([], [], [])
+    (stride, _, (conv, conv_grad_x, conv_grad_weight)), rows = WAYS[r], ([], [], [])
     for x_g, weight_g, grad_g in reference.convolution.by_group(groups, (x, 1), (weight, 0), (grad, 1)):
         f, c = weight_g.shape[:2]
-        rows[0].append((c + 40) * unit * twin.conv(x_g, weight_g, padding, m, absolute=True))
-        rows[1].append((f + 40) * unit * twin.conv_grad_x(grad_g, weight_g, padding, x.shape[2:], m, absolute=True))
-        rows[2].append((tiles + 40) * unit * twin.conv_grad_weight(grad_g, x_g, padding, r, m, absolute=True))
+        rows[0].append((stride**2 * c + 40) * unit * conv(x_g, weight_g, padding, m, absolute=True))
+        rows[1].append((f + 40) * unit * conv_grad_x(grad_g, weight_g, padding, x.shape[2:], m, absolute=True))
+        rows[2].append((tiles + 40) * unit * conv_grad_weight(grad_g, x_g, padding, r, m, absolute=True))
     return [np.concatenate(parts, axis) for parts, axis in zip(rows, (1, 1, 0), strict=True)]
 
 
-@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (2, 5)])
+@pytest.mark.parametrize(("m", "r"), [(2, 3), (4, 3), (2, 5), (3, 2)])
 def test_the_matrices_are_exact(m, r, rng):
     a, g, b = twin.matrices(m, r)
     d, taps = (np.array([Fraction(int(v), 7) for v in rng.integers(-9, 9, n)]) for n in (m + r - 1, r))
@@ -88,12 +96,12 @@ def test_the_twins_agree(shape, rng):
     x, weight, grad, geometry = arrays(rng, shape, np.float64)
     padding, groups, r = geometry[1], geometry[3], weight.shape[-1]
     want = exact(x, weight, grad, geometry)
-    got = ([], [], [])
-    for m in (2, 4) if r == 3 else (2,):
+    (_, tiles, (conv, conv_grad_x, conv_grad_weight)), got = WAYS[r], ([], [], [])
+    for m in tiles:
         for x_g, weight_g, grad_g in reference.convolution.by_group(groups, (x, 1), (weight, 0), (grad, 1)):
-            got[0].append(twin.conv(x_g, weight_g, padding, m))
-            got[1].append(twin.conv_grad_x(grad_g, weight_g, padding, x.shape[2:], m))
-            got[2].append(twin.conv_grad_weight(grad_g, x_g, padding, r, m))
+            got[0].append(conv(x_g, weight_g, padding, m))
+            got[1].append(conv_grad_x(grad_g, weight_g, padding, x.shape[2:], m))
+            got[2].append(conv_grad_weight(grad_g, x_g, padding, r, m))
         for parts, axis, w in zip(got, (1, 1, 0), want, strict=True):
             np.testing.assert_allclose(np.concatenate(parts, axis), w, atol=1e-12 * np.abs(w).max())
             parts.clear()
@@ -105,7 +113,7 @@ def test_the_twins_agree(shape, rng):
 def test_errors_stay_within_the_bound(shape, dtype, mode, rng):
     minidl.set_winograd(mode)
     given_ = arrays(rng, shape, dtype)
-    limits = [bounds(*given_, m) for m in ((2, 4) if shape[4] == 3 else (2,))]
+    limits = [bounds(*given_, m) for m in WAYS[shape[4]][1]]
     for got, want, *limit in zip(all_three(compiled, *given_), exact(*given_), *limits, strict=True):
         assert (np.abs(got - want) <= np.max(limit, 0) + np.finfo(dtype).tiny).all()
 
@@ -116,7 +124,7 @@ def test_errors_stay_within_the_bound(shape, dtype, mode, rng):
     channels=st.integers(16, 70),
     filters=st.integers(16, 70),
     size=st.tuples(st.integers(1, 19), st.integers(1, 19)),
-    kernel=st.sampled_from([3, 5]),
+    kernel=st.sampled_from([3, 4, 5]),
     padding=st.tuples(st.integers(0, 5), st.integers(0, 5)),
     mode=st.sampled_from(["f2", "auto"]),
     seed=st.integers(0, 1000),
@@ -162,7 +170,7 @@ def test_rounding_is_near_that_of_the_ordinary_kernel(seed):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("shape", [SHAPES[3], SHAPES[7], SHAPES[1]])
+@pytest.mark.parametrize("shape", [SHAPES[3], SHAPES[7], SHAPES[1], SHAPES[11]])
 def test_what_is_not_finite_does_not_spread(shape, value, rng):
     for poisoned in range(3):
         given_ = arrays(rng, shape, np.float32)
@@ -193,6 +201,17 @@ def test_tiny_values_neither_spoil_nor_slow(rng):
     x, weight, grad, geometry = arrays(rng, SHAPES[3], np.float32)
     tiny = all_three(compiled, x * np.float32(1e-25), weight * np.float32(1e-25), grad * np.float32(1e-25), geometry)
     assert all((result == 0).all() for result in tiny)
+
+
+@pytest.mark.parametrize("shape", SHAPES[10:])
+def test_strided_filters_go_by_phases(shape, rng):
+    given_ = arrays(rng, shape, np.float32)
+    results = []
+    for mode in TILES:
+        minidl.set_winograd(mode)
+        results.append([a.tobytes() for a in all_three(compiled, *given_)])
+    for off, f2, auto in zip(*results, strict=True):
+        assert off == f2 != auto
 
 
 def test_the_mode_decides(rng):

@@ -93,3 +93,37 @@ def conv_grad_weight(grad, x, padding, r, m, absolute=False):
     data = both_sides(b, cut(x, m + r - 1, m, [-p for p in padding], counts))
     slopes = both_sides(g, cut(grad, m, m, (0, 0), counts))
     return both_sides(a, np.einsum("nfyxij,ncyxij->fcij", slopes, data, optimize=True))  # (F, C, r, r)
+
+
+PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+
+def phases_of(x, padding, size):
+    """The four images x[2 i + phase - padding], i < size + 1, that 4x4 filters with stride 2 see with 2x2 taps each: (N, C, *size + 1)."""
+    ends = [max(0, 2 * n + 2 - k - p) for n, k, p in zip(size, x.shape[2:], padding, strict=True)]
+    around = np.pad(x, [(0, 0), (0, 0), *zip(padding, ends, strict=True)])[:, :, : 2 * size[0] + 2, : 2 * size[1] + 2]
+    return [around[:, :, a::2, b::2] for a, b in PHASES]
+
+
+def strided_conv(x, weight, padding, m, absolute=False):
+    """4x4 convolution of one group with stride 2: the sum of the convolutions of its phases."""
+    size = [(n + 2 * p - 4) // 2 + 1 for n, p in zip(x.shape[2:], padding, strict=True)]
+    images = zip(PHASES, phases_of(x, padding, size), strict=True)
+    return sum(conv(image, weight[:, :, a::2, b::2], (0, 0), m, absolute) for (a, b), image in images)
+
+
+def strided_conv_grad_x(grad, weight, padding, size, m, absolute=False):
+    """Each phase of the inputs is a data gradient of its own; all are computed on one grid, which may begin before the image."""
+    grid = [(p + n - 1) // 2 - p // 2 + 1 for n, p in zip(size, padding, strict=True)]
+    whole = np.empty((len(grad), weight.shape[1], 2 * grid[0], 2 * grid[1]))
+    for a, b in PHASES:
+        whole[:, :, a::2, b::2] = conv_grad_x(grad, weight[:, :, a::2, b::2], [p // 2 for p in padding], grid, m, absolute)
+    return whole[(..., *(slice(p % 2, p % 2 + n) for n, p in zip(size, padding, strict=True)))]
+
+
+def strided_conv_grad_weight(grad, x, padding, r, m, absolute=False):
+    """Each phase of x leaves r / 2 x r / 2 of the taps."""
+    taps = np.empty((grad.shape[1], x.shape[1], r, r))
+    for (a, b), image in zip(PHASES, phases_of(x, padding, grad.shape[2:]), strict=True):
+        taps[:, :, a::2, b::2] = conv_grad_weight(grad, image, (0, 0), r // 2, m, absolute)
+    return taps

@@ -219,7 +219,7 @@ static int NAME(is_columns)(const conv_shape *s, int what) {
     const double bytes = s->groups * filters * steps * sizeof(REAL), packing = 1.0 + (bytes < COLUMN_MEMORY ? 2.0 * bytes / COLUMN_MEMORY : 2.0);
     if (pixels * steps * filters == 0 || volume(s->in) == 0 || s->groups == 0 || pixels * steps * sizeof(REAL) > COLUMN_MOST) return 0;
     if (what == COLUMNS_DATA && volume(s->kernel) == 1 && volume(s->stride) > 1) return pixels <= COLUMN_PIXELS;
-    if (what == COLUMNS_WEIGHT && NAME(best_tile)(s, s->filters, s->channels, s->out)) return pixels <= packing * (filters < 160 ? filters / 2 : 80);
+    if (what == COLUMNS_WEIGHT && NAME(winograd_weight_tile)(s)) return pixels <= packing * (filters < 160 ? filters / 2 : 80);
     return pixels <= packing * filters;
 }
 

@@ -1,7 +1,7 @@
 /* Convolution, its data gradient and its weight gradient: which of the ways each shape goes.
  *
  *     all three         conv_depthwise.h, conv_depthwise_lanes.h for filters of one channel each; all gradients at once
- *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters with many channels
+ *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters, and 4x4 with stride 2, with many channels
  *     all three         conv_columns.h for few pixels with many weights, in the gradient of the weights before Winograd's
  *     conv              conv_direct.h with few products per output, conv_bands.h with strides and for images beyond the cache,
  *                       else conv.h: the packed core

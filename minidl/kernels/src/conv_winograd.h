@@ -1,10 +1,14 @@
-/* Convolution forward and data gradient by Winograd's algorithm: 3x3 and 5x5 filters, unit stride and dilation, many channels.
+/* Convolution forward and data gradient by Winograd's algorithm: 3x3 and 5x5 filters with unit stride, 4x4 filters with stride 2, many
+ * channels.
  *
  * The data gradient is the same correlation with the filters turned round, channels and filters exchanged and the padding
  * taps - 1 - pad. In the domain (see winograd.h) each of the points^2 positions is a matrix product on the packed core:
  *
  *     M[tile, filter] = sum over channels  V[tile, channel] U[channel, filter]        rows: tiles, read where they lie
  *                                                                                     columns: filters, packed panels
+ * With stride 2 an image is four, its phases: x[2 i + phase - pad] against the taps 2 t + phase. The sum of a forward convolution
+ * runs over the channels of all phases; a data gradient has four outputs of the same tiles of grad.
+ *
  * Two orders of work, chosen by the shape:
  *
  *     many tiles   U of all weights first; an item of work is a block of tiles that stays in the second cache:
@@ -25,16 +29,22 @@
 #define FEW_TILES 96          /* up to so many tiles in all, panels of filters are the items */
 #define DOMAIN_VALUES (1 << 18) /* V and M of a block of tiles have about so many values */
 #define CHANNEL_BLOCK 64      /* few tiles: channels at a time */
+#define MAX_PHASES_2D 4
 
 typedef struct {
     NAME(tiling) tiling;
     isize groups, channels, filters;     /* per group, of the source and of the target */
     isize before[2], src[2], dst[2];     /* rows and columns of zeros, sizes */
+    isize first[2];                      /* of the target: where pixel 0 of phase 0 lies */
+    isize kernel, step;                  /* taps of the whole filter; phases along an axis */
+    isize sources, targets;              /* phases of the source and of the target */
+    isize phase_chunks;                  /* of the filters of one phase: vectors */
     isize weight_filter, weight_channel; /* from one filter of the target to the next, and so on */
     int turned, few;
     isize chunks, panels, width;         /* of filters: vectors, panels of up to NV of these, values */
     isize block, blocks;                 /* tiles at a time */
     isize v_step, v_point, m_step, m_point, u_point; /* from tile to tile and from matrix to matrix */
+    isize v_phase;                                   /* from phase to phase */
     isize u_size, v_size, m_size, pixels;            /* values of scratch */
 } NAME(winograd);
 
@@ -42,66 +52,82 @@ typedef struct {
 INLINE isize NAME(panel_first)(const NAME(winograd) *w, isize q) { return w->chunks * q / w->panels; }
 
 static void NAME(plan_winograd)(NAME(winograd) *w, const conv_shape *s, int transposed, isize tile) {
-    const isize taps = s->kernel[1];
+    const isize kernel = s->kernel[1], step = winograd_step(s), taps = kernel / step;
     const isize *dst = transposed ? s->in : s->out, *src = transposed ? s->out : s->in;
     w->groups = s->groups;
     w->channels = transposed ? s->filters : s->channels;
     w->filters = transposed ? s->channels : s->filters;
-    w->weight_filter = transposed ? taps * taps : s->channels * taps * taps;
-    w->weight_channel = transposed ? s->channels * taps * taps : taps * taps;
+    w->kernel = kernel;
+    w->step = step;
+    w->sources = transposed ? 1 : step * step;
+    w->targets = transposed ? step * step : 1;
+    w->weight_filter = transposed ? kernel * kernel : s->channels * kernel * kernel;
+    w->weight_channel = transposed ? s->channels * kernel * kernel : kernel * kernel;
     w->turned = transposed;
     for (int d = 0; d < 2; d++) {
-        w->before[d] = transposed ? taps - 1 - s->pad[1 + d] : s->pad[1 + d];
+        w->before[d] = transposed ? taps - 1 - s->pad[1 + d] / step : s->pad[1 + d];
+        w->first[d] = transposed ? s->pad[1 + d] / step * step - s->pad[1 + d] : 0;
         w->src[d] = src[1 + d];
         w->dst[d] = dst[1 + d];
     }
-    w->tiling = (NAME(tiling)){(int)(tile + taps - 1), (int)tile, (int)taps, s->images, ceil_div(w->dst[0], tile), ceil_div(w->dst[1], tile), 0};
+    const isize rows = transposed ? winograd_grid(s, 1) : w->dst[0], columns_of = transposed ? winograd_grid(s, 2) : w->dst[1];
+    w->tiling = (NAME(tiling)){(int)(tile + taps - 1), (int)tile, (int)taps, s->images, ceil_div(rows, tile), ceil_div(columns_of, tile), 0,
+                               transposed ? 1 : step, transposed ? step : 1};
     const isize tiles = w->tiling.tiles = s->images * w->tiling.tiles_y * w->tiling.tiles_x, matrices = (tile + taps - 1) * (tile + taps - 1);
-    w->chunks = ceil_div(w->filters, LANES);
+    w->phase_chunks = ceil_div(w->filters, LANES);
+    w->chunks = w->phase_chunks * w->targets;
     w->width = w->chunks * LANES;
-    w->few = tiles <= FEW_TILES;
+    w->few = step == 1 && tiles <= FEW_TILES;
+    w->v_phase = round_up(w->channels, LANES);
+    w->v_step = w->v_phase * w->sources;
     w->panels = w->few ? min_size(w->chunks, round_up(ceil_div(w->chunks, NV), 2)) : ceil_div(w->chunks, NV);
-    const isize affordable = DOMAIN_VALUES / (matrices * (w->channels + w->width));
+    const isize affordable = DOMAIN_VALUES / (matrices * (w->channels * w->sources + w->width));
     w->block = w->few ? tiles : even_block(tiles, max_size(4 * MR, min_size(12 * MR, affordable)), 1);
     w->blocks = ceil_div(tiles, w->block);
     const isize columns = w->few ? min_size(w->chunks, ceil_div(w->chunks, w->panels)) * LANES : w->width;
-    w->v_step = round_up(w->channels, LANES);
     w->v_point = w->block * w->v_step + LANES;
     w->m_step = columns;
     w->m_point = w->block * columns + LANES;
-    w->u_point = (w->few ? min_size(CHANNEL_BLOCK, w->channels) : w->channels) * columns + LANES;
+    w->u_point = (w->few ? min_size(CHANNEL_BLOCK, w->channels) : w->channels * w->sources) * columns + LANES;
     w->u_size = matrices * w->u_point;
     w->v_size = matrices * w->v_point;
     w->m_size = matrices * w->m_point;
-    const isize out = RUN_TILES * tile * tile * LANES, weights = CHANNEL_BLOCK * taps * taps * LANES;
+    const isize out = RUN_TILES * tile * tile * w->targets * LANES, weights = CHANNEL_BLOCK * kernel * kernel * LANES;
     w->pixels = max_size(max_size(out, weights), NAME(tiles_scratch)(&w->tiling, w->block, w->src[0], w->src[1]));
 }
 
-/* The taps of a filter, `step` apart, which is negative for one that is turned round. */
-INLINE void NAME(filter_points)(const int points, const int taps, const REAL *tap, isize step, REAL *to, isize to_step) {
+/* The taps of a filter, rows `row` and columns `step` apart, which are negative for one that is turned round. */
+INLINE void NAME(filter_points)(const int points, const int taps, const REAL *tap, isize row, isize step, REAL *to, isize to_step) {
     vec g[MAX_FILTER][MAX_FILTER];
     UNROLL(5)
     for (int a = 0; a < taps; a++)
         UNROLL(5)
-        for (int b = 0; b < taps; b++) g[a][b] = load(tap + (a * taps + b) * step);
+        for (int b = 0; b < taps; b++) g[a][b] = load(tap + a * row + b * step);
     NAME(evaluate_square)(points, taps, 1, g, to, to_step);
 }
 
-/* U of LANES filters from f on and channels c0 .. c1: to + (i points + j) u_point + (c - c0) step. */
-static void NAME(transform_weights)(const NAME(winograd) *w, const REAL *weight, isize f, isize c0, isize c1, REAL *to, isize step, REAL *scratch) {
-    const int points = w->tiling.points, taps = w->tiling.taps;
-    const isize area = taps * taps, lanes = min_size(LANES, w->filters - f);
-    const isize readable = w->filters * w->channels * area, first = w->turned ? area - 1 : 0, tap_step = w->turned ? -LANES : LANES;
+/* One phase of a filter whose taps lie in lanes. */
+static void NAME(phase_points)(const NAME(winograd) *w, isize phase, const REAL *taps, REAL *to) {
+    const isize K = w->kernel, last = w->turned ? (w->tiling.taps - 1) * w->step * (K + 1) : 0, column = (w->turned ? -LANES : LANES) * w->step;
+    const REAL *first = taps + (phase / w->step * K + phase % w->step + last) * LANES;
+    if (w->tiling.taps == 2) NAME(filter_points)(4, 2, first, column * K, column, to, w->u_point);
+    else if (w->tiling.points == 4) NAME(filter_points)(4, 3, first, column * K, column, to, w->u_point);
+    else if (w->tiling.taps == 3) NAME(filter_points)(6, 3, first, column * K, column, to, w->u_point);
+    else NAME(filter_points)(6, 5, first, column * K, column, to, w->u_point);
+}
+
+/* U of a vector of filters (and phase of the target) and channels c0 .. c1: to + (i points + j) u_point + (c - c0) step, and the phases
+ * of the source u_phase apart. */
+static void NAME(transform_weights)(const NAME(winograd) *w, const REAL *weight, isize chunk, isize c0, isize c1, REAL *to, isize step, isize u_phase,
+                                    REAL *scratch) {
+    const isize area = w->kernel * w->kernel, target = chunk / w->phase_chunks, f = chunk % w->phase_chunks * LANES, lanes = min_size(LANES, w->filters - f);
+    const isize readable = w->filters * w->channels * area;
     for (isize c = c0; c < c1;) {
         /* taps of consecutive channels of a filter follow each other in memory, those of a turned filter do not */
         const isize count = w->turned ? 1 : min_size(CHANNEL_BLOCK, c1 - c), at = f * w->weight_filter + c * w->weight_channel;
         NAME(lanes_in)(scratch, LANES, weight + at, w->weight_filter, lanes, count * area, readable - at);
-        for (isize i = 0; i < count; i++, c++, to += step) {
-            const REAL *g = scratch + (i * area + first) * LANES;
-            if (points == 4) NAME(filter_points)(4, 3, g, tap_step, to, w->u_point);
-            else if (taps == 3) NAME(filter_points)(6, 3, g, tap_step, to, w->u_point);
-            else NAME(filter_points)(6, 5, g, tap_step, to, w->u_point);
-        }
+        for (isize i = 0; i < count; i++, c++, to += step)
+            for (isize source = 0; source < w->sources; source++) NAME(phase_points)(w, target + source, scratch + i * area * LANES, to + source * u_phase);
     }
 }
 
@@ -110,13 +136,14 @@ static void NAME(multiply_points)(const NAME(winograd) *w, const REAL *v, const 
     const isize matrices = w->tiling.points * w->tiling.points, row_panels = ceil_div(tiles, MR);
     isize a_row[MR];
     for (int i = 0; i < MR; i++) a_row[i] = i * w->v_step;
-    NAME(tile_job) job = {.kc = c, .n_blocks = 1, .a_row = a_row, .a_step = 1, .ldc = w->m_step, .add = add};
+    NAME(tile_job) job = {.kc = c, .n_blocks = w->sources, .a_row = a_row, .a_step = 1, .a_block = w->v_phase, .ldc = w->m_step, .add = add};
     for (isize point = 0; point < matrices; point++) {
         const isize start = NAME(panel_first)(w, first);
         for (isize panel = first; panel < last; panel++) {
             const isize column = (NAME(panel_first)(w, panel) - start) * LANES, vecs = NAME(panel_first)(w, panel + 1) - NAME(panel_first)(w, panel);
-            job.b = u + point * w->u_point + column * c;
+            job.b = u + point * w->u_point + column * c * w->sources;
             job.ldb = vecs * LANES;
+            job.b_block = c * vecs * LANES;
             for (isize i = 0; i < row_panels; i++) {
                 const isize tile = tiles * i / row_panels, rows = tiles * (i + 1) / row_panels - tile;
                 job.a = v + point * w->v_point + tile * w->v_step;
@@ -153,8 +180,8 @@ static void NAME(prepare_weights)(const NAME(winograd_job) *g, isize chunk, isiz
     const NAME(winograd) *w = g->plan;
     const isize panel = ((chunk + 1) * w->panels - 1) / w->chunks, start = NAME(panel_first)(w, panel);
     const isize step = (NAME(panel_first)(w, panel + 1) - start) * LANES, c0 = block * CHANNEL_BLOCK;
-    NAME(transform_weights)(w, g->weight, chunk * LANES, c0, min_size(w->channels, c0 + CHANNEL_BLOCK),
-                            g->shared + start * LANES * w->channels + c0 * step + (chunk - start) * LANES, step, scratch);
+    NAME(transform_weights)(w, g->weight, chunk, c0, min_size(w->channels, c0 + CHANNEL_BLOCK),
+                            g->shared + start * LANES * w->channels * w->sources + c0 * step + (chunk - start) * LANES, step, w->channels * step, scratch);
 }
 
 /* Many tiles, second half: a block of tiles. */
@@ -162,18 +189,23 @@ static void NAME(tiles_item)(const NAME(winograd_job) *g, isize block, REAL *scr
     const NAME(winograd) *w = g->plan;
     const isize first = w->tiling.tiles * block / w->blocks, end = w->tiling.tiles * (block + 1) / w->blocks;
     REAL *v = scratch, *m = v + w->v_size, *pixels = m + w->m_size;
-    for (isize c = 0; c < w->channels; c += LANES)
-        NAME(transform_data)(&w->tiling, &g->src, w->before, c, first, end, (NAME(domain)){v + c, w->v_step, w->v_point}, pixels);
+    NAME(domain) of[MAX_PHASES_2D];
+    for (isize c = 0; c < w->channels; c += LANES) {
+        for (isize phase = 0; phase < w->sources; phase++) of[phase] = (NAME(domain)){v + phase * w->v_phase + c, w->v_step, w->v_point};
+        NAME(transform_data)(&w->tiling, &g->src, w->before, c, first, end, of, pixels);
+    }
     NAME(multiply_points)(w, v, g->shared, m, end - first, w->channels, 0, w->panels, 0);
-    for (isize f = 0; f < w->filters; f += LANES)
-        NAME(transform_output)(&w->tiling, &g->dst, f, first, end, (NAME(domain)){m + f, w->m_step, w->m_point}, pixels);
+    for (isize f = 0; f < w->filters; f += LANES) {
+        for (isize phase = 0; phase < w->targets; phase++) of[phase] = (NAME(domain)){m + phase * w->phase_chunks * LANES + f, w->m_step, w->m_point};
+        NAME(transform_output)(&w->tiling, &g->dst, f, first, end, of, pixels);
+    }
 }
 
 /* Few tiles, first half: V of one chunk of channels. */
 static void NAME(prepare_data)(const NAME(winograd_job) *g, isize chunk, REAL *scratch) {
     const NAME(winograd) *w = g->plan;
-    NAME(transform_data)(&w->tiling, &g->src, w->before, chunk * LANES, 0, w->tiling.tiles,
-                         (NAME(domain)){g->shared + chunk * LANES, w->v_step, w->v_point}, scratch);
+    const NAME(domain) to = {g->shared + chunk * LANES, w->v_step, w->v_point};
+    NAME(transform_data)(&w->tiling, &g->src, w->before, chunk * LANES, 0, w->tiling.tiles, &to, scratch);
 }
 
 /* Few tiles, second half: a panel of filters. */
@@ -184,12 +216,13 @@ static void NAME(panel_item)(const NAME(winograd_job) *g, isize panel, REAL *scr
     for (isize c = 0; c < w->channels; c += CHANNEL_BLOCK) {
         const isize c1 = min_size(w->channels, c + CHANNEL_BLOCK);
         for (isize chunk = start; chunk < end; chunk++)
-            NAME(transform_weights)(w, g->weight, chunk * LANES, c, c1, u + (chunk - start) * LANES, step, pixels);
+            NAME(transform_weights)(w, g->weight, chunk, c, c1, u + (chunk - start) * LANES, step, 0, pixels);
         NAME(multiply_points)(w, g->shared + c, u, m, w->tiling.tiles, c1 - c, panel, panel + 1, c > 0);
     }
-    for (isize chunk = start; chunk < end; chunk++)
-        NAME(transform_output)(&w->tiling, &g->dst, chunk * LANES, 0, w->tiling.tiles,
-                               (NAME(domain)){m + (chunk - start) * LANES, w->m_step, w->m_point}, pixels);
+    for (isize chunk = start; chunk < end; chunk++) {
+        const NAME(domain) from = {m + (chunk - start) * LANES, w->m_step, w->m_point};
+        NAME(transform_output)(&w->tiling, &g->dst, chunk * LANES, 0, w->tiling.tiles, &from, pixels);
+    }
 }
 
 static isize NAME(winograd_thread)(const NAME(winograd) *w) { return round_up((w->few ? w->u_size : w->v_size) + w->m_size + w->pixels, LANES); }
@@ -205,7 +238,7 @@ static void NAME(run_winograd)(NAME(winograd_job) *job, REAL *scratch, int n_thr
     const NAME(winograd) *w = job->plan;
     const isize chunks = w->few ? ceil_div(w->channels, LANES) : w->chunks * ceil_div(w->channels, CHANNEL_BLOCK);
     const isize items = w->few ? w->panels : w->blocks, points = w->tiling.points, per_thread = NAME(winograd_thread)(w);
-    const double cost = 2.0 * w->groups * w->tiling.tiles * points * points * w->channels * w->width / FLOPS_PER_NS;
+    const double cost = 2.0 * w->groups * w->tiling.tiles * points * points * w->channels * w->sources * w->width / FLOPS_PER_NS;
     job->dst.spoilt = (char *)scratch;
     job->shared = scratch + NAME(flags_size)(w->tiling.images);
     memset(scratch, 0, (size_t)w->tiling.images);
@@ -231,12 +264,6 @@ static void NAME(run_winograd)(NAME(winograd_job) *job, REAL *scratch, int n_thr
     team_end(team);
 }
 
-/* Whether the algorithm applies, and the tile that it is worth: 4 or 2, or 0 for the ordinary kernel. */
-static int NAME(winograd_tile)(const conv_shape *s, int transposed) {
-    const isize *dst = transposed ? s->in : s->out;
-    return NAME(best_tile)(s, transposed ? s->filters : s->channels, transposed ? s->channels : s->filters, dst);
-}
-
 static isize NAME(winograd_scratch)(const conv_shape *s, int transposed, int tile, int n_threads) {
     const isize ordinary = transposed ? NAME(packed_grad_x_scratch)(s, n_threads) : NAME(packed_scratch)(s, n_threads);
     NAME(winograd) plan;
@@ -255,7 +282,7 @@ static void NAME(winograd_conv)(const conv_shape *s, int transposed, int tile, c
         .plan = &plan,
         .weight = weight,
         .src = {src, plan.src[0], plan.src[1], plan.channels, src_image, s->images * src_image},
-        .dst = {dst, plan.dst[0], plan.dst[1], plan.filters, dst_image, bias, relu, NULL},
+        .dst = {dst, plan.dst[0], plan.dst[1], plan.filters, dst_image, bias, relu, NULL, {plan.first[0], plan.first[1]}},
         .weight_group = s->filters * s->channels * volume(s->kernel),
         .src_group = plan.channels * src_area,
         .dst_group = plan.filters * dst_area,

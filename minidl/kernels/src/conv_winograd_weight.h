@@ -6,6 +6,8 @@
  *
  *     M[f, c] = sum over tiles  Y[tile, f] X[tile, c]          rows: filters, a vector of them per tile
  *                                                              columns: channels, packed panels
+ * With stride 2 the columns are the channels of all phases of x, each of which leaves taps of its own.
+ *
  * Tiles are taken `block` at a time: all threads transform them, then all multiply, which costs two barriers a block. With many
  * blocks an item is a point, and M of all points is collected at the end; with one block an item is some filters and a
  * panel of channels at all points, so that M, which would be four times the gradient, never leaves the cache. */
@@ -22,7 +24,9 @@
 typedef struct {
     NAME(tiling) tiling;
     const conv_shape *shape;
-    isize x_chunks, y_chunks, panels; /* vectors of channels and filters, panels of channels */
+    isize step, phases, phase_chunks; /* of x: along an axis, in all; vectors of channels of one of them */
+    isize x_chunks, y_chunks, panels; /* vectors of channels (of all phases) and filters, panels of channels */
+    int one;                          /* block, whose M is collected at once */
     isize block, blocks;              /* tiles at a time */
     isize rows, row_blocks;           /* filters of an item */
     isize x_point, y_point, m_point;  /* from matrix to matrix */
@@ -33,17 +37,18 @@ typedef struct {
 } NAME(winograd_weight);
 
 static void NAME(plan_winograd_weight)(NAME(winograd_weight) *w, const conv_shape *s, isize tile) {
-    const isize taps = s->kernel[1], points = tile + taps - 1, matrices = points * points;
-    *w = (NAME(winograd_weight)){.shape = s};
-    w->tiling = (NAME(tiling)){(int)points, (int)tile, (int)taps, s->images, ceil_div(s->out[1], tile), ceil_div(s->out[2], tile), 0};
+    const isize step = winograd_step(s), taps = s->kernel[1] / step, points = tile + taps - 1, matrices = points * points;
+    *w = (NAME(winograd_weight)){.shape = s, .step = step, .phases = step * step};
+    w->tiling = (NAME(tiling)){(int)points, (int)tile, (int)taps, s->images, ceil_div(s->out[1], tile), ceil_div(s->out[2], tile), 0, step, 1};
     const isize tiles = w->tiling.tiles = s->images * w->tiling.tiles_y * w->tiling.tiles_x;
-    w->x_chunks = ceil_div(s->channels, LANES);
+    w->phase_chunks = ceil_div(s->channels, LANES);
+    w->x_chunks = w->phase_chunks * w->phases;
     w->y_chunks = ceil_div(s->filters, LANES);
     w->panels = ceil_div(w->x_chunks, NV);
     const isize affordable = GRADIENT_VALUES / (matrices * (w->x_chunks + w->y_chunks) * LANES);
     w->block = even_block(tiles, max_size(FEW_TILES, min_size(KC_MAX, affordable)), 1);
     w->blocks = ceil_div(tiles, w->block);
-    const int one = w->blocks == 1;
+    const int one = w->one = w->blocks == 1 && step == 1;
     w->rows = one ? even_block(s->filters, max_size(MR, min_size(ITEM_FILTERS, s->filters * w->panels / 16)), MR)
                   : even_block(s->filters, POINT_FILTERS, MR);
     w->row_blocks = ceil_div(s->filters, w->rows);
@@ -59,14 +64,18 @@ static void NAME(plan_winograd_weight)(NAME(winograd_weight) *w, const conv_shap
 /* First vector of panel q, as in conv_winograd.h. */
 INLINE isize NAME(channels_first)(const NAME(winograd_weight) *w, isize q) { return w->x_chunks * q / w->panels; }
 
-/* X of one vector of channels, for the tiles of a block. */
+/* X of one vector of channels, of all phases, for the tiles of a block. */
 static void NAME(prepare_x)(const NAME(winograd_weight) *w, isize chunk, isize first, isize end, REAL *scratch) {
     const conv_shape *s = w->shape;
-    const isize panel = ((chunk + 1) * w->panels - 1) / w->x_chunks, start = NAME(channels_first)(w, panel);
-    const isize step = (NAME(channels_first)(w, panel + 1) - start) * LANES, image = s->groups * s->channels * s->in[1] * s->in[2];
+    const isize image = s->groups * s->channels * s->in[1] * s->in[2];
+    NAME(domain) to[MAX_PHASES_2D];
+    for (isize phase = 0; phase < w->phases; phase++) {
+        const isize column = phase * w->phase_chunks + chunk, panel = ((column + 1) * w->panels - 1) / w->x_chunks, start = NAME(channels_first)(w, panel);
+        const isize step = (NAME(channels_first)(w, panel + 1) - start) * LANES;
+        to[phase] = (NAME(domain)){w->x_points + start * LANES * (end - first) + (column - start) * LANES, step, w->x_point};
+    }
     const NAME(tile_source) from = {w->x, s->in[1], s->in[2], s->channels, image,
                                     s->images * image - w->group * s->channels * s->in[1] * s->in[2]};
-    const NAME(domain) to = {w->x_points + start * LANES * (end - first) + (chunk - start) * LANES, step, w->x_point};
     NAME(transform_data)(&w->tiling, &from, s->pad + 1, chunk * LANES, first, end, to, scratch);
 }
 
@@ -87,6 +96,7 @@ INLINE void NAME(gradient_row)(const int points, const int tile, const NAME(tile
 }
 
 static void NAME(gradient_row_4_2)(const NAME(tile_window) *w, isize y, isize x, isize n, NAME(domain) to) { NAME(gradient_row)(4, 2, w, y, x, n, to); }
+static void NAME(gradient_row_4_3)(const NAME(tile_window) *w, isize y, isize x, isize n, NAME(domain) to) { NAME(gradient_row)(4, 3, w, y, x, n, to); }
 static void NAME(gradient_row_6_4)(const NAME(tile_window) *w, isize y, isize x, isize n, NAME(domain) to) { NAME(gradient_row)(6, 4, w, y, x, n, to); }
 static void NAME(gradient_row_6_2)(const NAME(tile_window) *w, isize y, isize x, isize n, NAME(domain) to) { NAME(gradient_row)(6, 2, w, y, x, n, to); }
 
@@ -99,7 +109,7 @@ static void NAME(prepare_y)(const NAME(winograd_weight) *w, isize chunk, isize f
                                     s->images * image - w->group * s->filters * s->out[1] * s->out[2]};
     NAME(domain) to = {w->y_points + chunk * LANES * (end - first), LANES, w->y_point};
     void (*const row)(const NAME(tile_window) *, isize, isize, isize, NAME(domain))
-        = t->points == 4 ? NAME(gradient_row_4_2) : t->tile == 4 ? NAME(gradient_row_6_4) : NAME(gradient_row_6_2);
+        = t->tile == 3 ? NAME(gradient_row_4_3) : t->points == 4 ? NAME(gradient_row_4_2) : t->tile == 4 ? NAME(gradient_row_6_4) : NAME(gradient_row_6_2);
     while (first < end) {
         const NAME(tile_patch) p = NAME(next_patch)(t, first, end);
         const NAME(tile_window) window = NAME(fetch_window)(&from, p.image, chunk * LANES, p.y * t->tile, p.x * t->tile, p.rows * t->tile,
@@ -134,13 +144,17 @@ static void NAME(multiply_point)(const NAME(winograd_weight) *w, isize point, is
 /* The taps of filter f and LANES channels from one chunk on; m: where M has them at the first point. */
 static void NAME(collect_weights)(const NAME(winograd_weight) *w, isize f, isize chunk, const REAL *m, REAL *scratch) {
     const conv_shape *s = w->shape;
-    const int taps = w->tiling.taps, area = taps * taps;
+    const isize taps = w->tiling.taps, kernel = s->kernel[1], area = kernel * kernel;
     vec y[MAX_FILTER][MAX_FILTER];
-    if (w->tiling.points == 4) NAME(collect_square)(4, 3, 1, m, w->m_point, y);
-    else if (taps == 3) NAME(collect_square)(6, 3, 1, m, w->m_point, y);
-    else NAME(collect_square)(6, 5, 1, m, w->m_point, y);
-    for (int a = 0; a < taps; a++)
-        for (int b = 0; b < taps; b++) store(scratch + (a * taps + b) * LANES, y[a][b]);
+    for (isize phase = 0; phase < w->phases; phase++, m += w->phase_chunks * LANES) {
+        if (taps == 2) NAME(collect_square)(4, 2, 1, m, w->m_point, y);
+        else if (w->tiling.points == 4) NAME(collect_square)(4, 3, 1, m, w->m_point, y);
+        else if (taps == 3) NAME(collect_square)(6, 3, 1, m, w->m_point, y);
+        else NAME(collect_square)(6, 5, 1, m, w->m_point, y);
+        for (isize a = 0; a < taps; a++)
+            for (isize b = 0; b < taps; b++)
+                store(scratch + ((a * w->step + phase / w->step) * kernel + b * w->step + phase % w->step) * LANES, y[a][b]);
+    }
     NAME(lanes_out)(w->grad_weight + (f * s->channels + chunk * LANES) * area, area, min_size(LANES, s->channels - chunk * LANES), scratch, area);
 }
 
@@ -158,15 +172,15 @@ static void NAME(weight_block)(const NAME(winograd_weight) *w, isize item, REAL 
 /* One group, by all threads of a team. */
 static void NAME(weight_group)(const NAME(winograd_weight) *w, REAL *scratch) {
     const isize matrices = (isize)w->tiling.points * w->tiling.points, filters = w->shape->filters;
-    REAL *pixels = scratch + (w->blocks == 1 ? w->m_size : 0);
+    REAL *pixels = scratch + (w->one ? w->m_size : 0);
     for (isize block = 0; block < w->blocks; block++) {
         const isize first = w->tiling.tiles * block / w->blocks, end = w->tiling.tiles * (block + 1) / w->blocks;
 #pragma omp for schedule(dynamic)
-        for (isize i = 0; i < w->x_chunks + w->y_chunks; i++) {
-            if (i < w->x_chunks) NAME(prepare_x)(w, i, first, end, pixels);
-            else NAME(prepare_y)(w, i - w->x_chunks, first, end, pixels);
+        for (isize i = 0; i < w->phase_chunks + w->y_chunks; i++) {
+            if (i < w->phase_chunks) NAME(prepare_x)(w, i, first, end, pixels);
+            else NAME(prepare_y)(w, i - w->phase_chunks, first, end, pixels);
         }
-        if (w->blocks == 1) {
+        if (w->one) {
 #pragma omp for schedule(dynamic)
             for (isize i = 0; i < w->row_blocks * w->panels; i++) NAME(weight_block)(w, i, scratch, pixels);
             return;
@@ -179,17 +193,15 @@ static void NAME(weight_group)(const NAME(winograd_weight) *w, REAL *scratch) {
     }
 #pragma omp for schedule(dynamic, 4)
     for (isize f = 0; f < filters; f++)
-        for (isize chunk = 0; chunk < w->x_chunks; chunk++) NAME(collect_weights)(w, f, chunk, w->m + f * w->m_step + chunk * LANES, pixels);
+        for (isize chunk = 0; chunk < w->phase_chunks; chunk++) NAME(collect_weights)(w, f, chunk, w->m + f * w->m_step + chunk * LANES, pixels);
 }
 
-static isize NAME(winograd_weight_thread)(const NAME(winograd_weight) *w) { return round_up(w->pixels + (w->blocks == 1 ? w->m_size : 0), LANES); }
+static isize NAME(winograd_weight_thread)(const NAME(winograd_weight) *w) { return round_up(w->pixels + (w->one ? w->m_size : 0), LANES); }
 
 static isize NAME(winograd_weight_shared)(const NAME(winograd_weight) *w) {
     const isize matrices = (isize)w->tiling.points * w->tiling.points;
-    return matrices * (w->x_point + w->y_point) + (w->blocks > 1 ? w->m_size : 0);
+    return matrices * (w->x_point + w->y_point) + (w->one ? 0 : w->m_size);
 }
-
-static int NAME(winograd_weight_tile)(const conv_shape *s) { return NAME(best_tile)(s, s->filters, s->channels, s->out); }
 
 static isize NAME(winograd_weight_scratch)(const conv_shape *s, int tile, int n_threads) {
     NAME(winograd_weight) w;

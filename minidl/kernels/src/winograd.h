@@ -10,7 +10,7 @@
  *
  * `*` multiplies value by value; summed over channels, each of the points^2 values becomes a matrix product of its own.
  *
- *     points 4:  0, 1, -1, infinity                     m 2, r 3
+ *     points 4:  0, 1, -1, infinity                     m 2, r 3  and  m 3, r 2
  *     points 6:  0, 3/4, -3/4, 3/2, -3/2, infinity      m 4, r 3  and  m 2, r 5
  *
  * The usual six points have 1 and 2 for 3/4 and 3/2. Ours lie so that neither the data nor the outputs grow much; with them the
