@@ -10,6 +10,11 @@ from .asv_base import THREADS, OpBenchmark
 from .common import CONVOLUTIONS, DEPTHWISE, TRANSPOSED, Conv, leaf, normal
 
 WINOGRAD = ("resnet50.conv2_3x3", "resnet50.conv4_3x3", "resnet50.conv5_3x3", "alexnet.conv2", "alexnet.conv3")
+FEW_PIXELS = {  # many weights for 49 pixels
+    "resnet50.conv5_3x3_s2": Conv(1, 512, (14, 14), 512, 3, 2, 1),
+    "resnet50.conv5_shortcut": Conv(1, 1024, (14, 14), 2048, 1, 2),
+    "resnet50.conv5_expand": Conv(1, 512, (7, 7), 2048, 1),
+}
 
 
 def conv2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray:
@@ -24,16 +29,22 @@ def conv2d_float64(x: np.ndarray, weight: np.ndarray, layer: Conv) -> np.ndarray
 
 
 class Conv2d(OpBenchmark):
-    params = (list(CONVOLUTIONS), THREADS)
+    layers = CONVOLUTIONS
+    params = (list(layers), THREADS)
 
     def make(self, case):
-        layer = CONVOLUTIONS[case]
+        layer = self.layers[case]
         x, weight = leaf(minidl, normal(*layer.input_shape)), leaf(minidl, normal(*layer.weight_shape))
         return lambda: minidl.nn.functional.conv2d(x, weight, stride=layer.stride, padding=layer.padding), (x, weight)
 
     def oracle(self, case):
-        layer = CONVOLUTIONS[case]
+        layer = self.layers[case]
         return conv2d_float64(normal(*layer.input_shape), normal(*layer.weight_shape).astype(np.float64), layer)
+
+
+class FewPixelsConv2d(Conv2d):
+    layers = FEW_PIXELS
+    params = (list(layers), THREADS)
 
 
 class WinogradConv2d(Conv2d):

@@ -64,7 +64,7 @@ static isize NAME(columns_scratch)(const conv_shape *s, int what, int n_threads)
 }
 
 /* Vector at which panel q of `panels` begins: they differ by one vector at most. */
-INLINE isize panel_start(isize chunks, isize panels, isize q) { return chunks * q / panels; }
+INLINE isize first_vector(isize chunks, isize panels, isize q) { return chunks * q / panels; }
 
 /* Where pixel p of a group of an array of images with `channels` channels lies. */
 INLINE isize NAME(pixel_at)(const NAME(column_plan) *p, isize channels, isize pixel) {
@@ -83,7 +83,7 @@ static void NAME(pack_columns)(const NAME(column_plan) *p, const REAL *x, isize 
     patches.channels = c1 - c0;
     patches.k = patches.channels * p->taps;
     for (isize q = 0; q < p->panels; q++) {
-        const isize first = panel_start(p->chunks, p->panels, q) * LANES, width = panel_start(p->chunks, p->panels, q + 1) * LANES - first;
+        const isize first = first_vector(p->chunks, p->panels, q) * LANES, width = first_vector(p->chunks, p->panels, q + 1) * LANES - first;
         const isize columns = NAME(cut_patches)(&patches, first, min_size(first + width, p->pixels), runs, &n_runs, pieces, &n_pieces);
         NAME(pack_patches)(&patches, x + c0 * patches.src_channel, runs, n_runs, columns, to + first * p->k + c0 * p->taps * width, width);
     }
@@ -99,7 +99,7 @@ static void NAME(columns_forward_item)(const NAME(column_plan) *p, const REAL *w
         for (isize tile = 0; tile < tiles; tile++) {
             const isize row = (f1 - f0) * tile / tiles, rows = (f1 - f0) * (tile + 1) / tiles - row;
             for (isize q = 0; q < p->panels; q++) {
-                const isize first = panel_start(p->chunks, p->panels, q), vecs = panel_start(p->chunks, p->panels, q + 1) - first, width = vecs * LANES;
+                const isize first = first_vector(p->chunks, p->panels, q), vecs = first_vector(p->chunks, p->panels, q + 1) - first, width = vecs * LANES;
                 const NAME(tile_job) job = {.kc = min_size(steps, p->k - k), .n_blocks = 1, .a = weight + (f0 + row) * p->k + k, .a_row = a_row, .a_step = 1,
                                             .b = packed + first * LANES * p->k + k * width, .ldb = width,
                                             .c = sums + row * ldc + first * LANES, .ldc = ldc, .add = k > 0};
@@ -121,7 +121,7 @@ static void NAME(columns_products)(const NAME(column_plan) *p, const REAL *grad,
     isize a_row[MR];
     for (isize f = 0; f < s->filters; f += steps)
         for (isize q = 0; q < panels; q++) {
-            const isize first = panel_start(chunks, panels, q) * LANES, vecs = panel_start(chunks, panels, q + 1) - first / LANES;
+            const isize first = first_vector(chunks, panels, q) * LANES, vecs = first_vector(chunks, panels, q + 1) - first / LANES;
             NAME(tile_job) job = {.kc = min_size(steps, s->filters - f), .n_blocks = 1, .a = grad + f * p->area, .a_row = a_row, .a_step = p->area,
                                   .b = weight + f * p->k + column + first, .ldb = p->k, .ldc = width, .add = f > 0};
             if (column + first + vecs * LANES > p->k) { /* a vector would reach beyond the last weight */
@@ -188,9 +188,9 @@ static void NAME(columns_weight_item)(const NAME(column_plan) *p, const REAL *gr
     some.k = columns;
     NAME(pack_columns)(&some, x + c0 * volume(s->in), 0, c1 - c0, scratch);
     for (isize q = 0; q < panels; q++) {
-        const isize first = panel_start(chunks, panels, q) * LANES, width = panel_start(chunks, panels, q + 1) * LANES - first;
+        const isize first = first_vector(chunks, panels, q) * LANES, width = first_vector(chunks, panels, q + 1) * LANES - first;
         for (isize r = 0; r < p->panels; r++) {
-            const isize pixel = panel_start(p->chunks, p->panels, r) * LANES, end = panel_start(p->chunks, p->panels, r + 1) * LANES;
+            const isize pixel = first_vector(p->chunks, p->panels, r) * LANES, end = first_vector(p->chunks, p->panels, r + 1) * LANES;
             NAME(pack)(turned + first * p->pixels + pixel * width, width, scratch + pixel * columns + first * (end - pixel), end - pixel, 1,
                        min_size(width, columns - first), min_size(end, p->pixels) - pixel);
         }
@@ -198,7 +198,7 @@ static void NAME(columns_weight_item)(const NAME(column_plan) *p, const REAL *gr
     for (isize tile = 0; tile < tiles; tile++)
         for (isize q = 0; q < panels; q++) {
             const isize f = s->filters * tile / tiles, rows = s->filters * (tile + 1) / tiles - f;
-            const isize first = panel_start(chunks, panels, q) * LANES, width = panel_start(chunks, panels, q + 1) * LANES - first;
+            const isize first = first_vector(chunks, panels, q) * LANES, width = first_vector(chunks, panels, q + 1) * LANES - first;
             const isize cols = min_size(width, columns - first);
             const NAME(tile_job) job = {.kc = p->area, .n_blocks = s->images, .a = grad + f * p->area, .a_row = a_row, .a_step = 1,
                                         .a_block = s->groups * s->filters * p->area, .b = turned + first * p->pixels, .ldb = width,
