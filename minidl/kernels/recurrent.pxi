@@ -88,7 +88,8 @@ cdef int common_arrays(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t 
     return 0
 
 
-cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, cnp.ndarray first, cnp.ndarray x, list w_ih, list bias) except -1:
+cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, cnp.ndarray first, cnp.ndarray x, list w_ih,
+                    list bias) except -1:
     """The input product is made together with that of the state: its factors."""
     if shape.cell > 2 or cnp.PyArray_NDIM(x) != 2 or x.shape[1] < 1 or w_ih is None or bias is None or len(w_ih) != shape.directions \
             or len(bias) != shape.directions:
@@ -128,7 +129,7 @@ def recurrent(
     Py_ssize_t row_step,
     int n_threads,
 ):
-    """Run a layer: `gates` comes as the input product, unless x is given, and leaves activated; states go to `out`, last ones to `h_n`, `c_n`."""
+    """Run a layer: `gates` comes as input product, unless x is given, and leaves active; states go to `out`, the last to `h_n`, `c_n`."""
     cdef recurrent_shape shape
     cdef recurrent_arrays arrays[2]
     cdef const kernel_table *table
