@@ -118,3 +118,49 @@ def test_a_refused_parametrization_changes_nothing():
     with pytest.raises(ShapeError):
         parametrize.register_parametrization(layer, "weight", Flat())
     assert type(layer) is nn.Linear and sorted(layer.state_dict()) == ["bias", "weight"]
+
+
+RECURRENT = [
+    ("LSTM", lambda: nn.LSTM(3, 4, 2, bidirectional=True)),
+    ("LSTM with everything", lambda: nn.LSTM(3, 4, proj_size=2, bias=False)),
+    ("GRU", lambda: nn.GRU(3, 4)),
+    ("LSTM with peepholes", lambda: nn.LSTM(3, 4, peepholes=True)),
+    ("LSTMCell with peepholes", lambda: nn.LSTMCell(3, 4, peepholes=True)),
+    ("GRUCell", lambda: nn.GRUCell(3, 4)),
+]
+
+
+def first(out):
+    while isinstance(out, tuple):
+        out = out[0]
+    return out
+
+
+@pytest.mark.parametrize("make", [make for _, make in RECURRENT], ids=[name for name, _ in RECURRENT])
+def test_recurrent_layers_find_every_parametrised_weight(make):
+    layer = make()
+    x = minidl.randn(2, 3) if "Cell" in type(layer).__name__ else minidl.randn(5, 2, 3)
+    before = first(layer(x)).detach().numpy()
+    for name in [name for name, _ in layer.named_parameters()]:
+        parametrize.register_parametrization(layer, name, Double())
+    out = first(layer(x))
+    np.testing.assert_array_equal(out.detach().numpy(), before)
+    out.sum().backward()
+    used = [param for name, param in layer.named_parameters() if "_l1_reverse" not in name]
+    assert all(param.grad is not None for param in used)
+    for name in list(layer.parametrizations):
+        getattr(layer.parametrizations, name).original.data.zero_()
+    assert not np.any(first(layer(x)).detach().numpy())
+
+
+def test_an_error_inside_a_parametrisation_of_a_recurrent_layer_is_heard():
+    class Broken(nn.Module):
+        def forward(self, weight):
+            return weight if self.ready else weight.no_such_method()
+
+    layer, broken = nn.LSTM(3, 4), Broken()
+    broken.ready = True
+    parametrize.register_parametrization(layer, "bias_ih_l0", broken)
+    broken.ready = False
+    with pytest.raises(AttributeError, match="no_such_method"):
+        layer(minidl.randn(5, 2, 3))

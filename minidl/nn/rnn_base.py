@@ -95,8 +95,13 @@ class RNNBase(Module):
 
     def _weights(self, layer: int) -> list[tuple]:
         """For each direction of a layer its parameters in the order of PARAMETERS, None for those it lacks."""
-        own = self.__dict__
-        return [tuple([own.get(name) for name in parameter_names(layer, d)]) for d in range(self._directions)]
+        own, kind = self.__dict__, type(self)  # parametrised weights are properties of the class
+
+        def found(name):
+            weight = own.get(name)
+            return getattr(self, name) if weight is None and hasattr(kind, name) else weight
+
+        return [tuple([found(name) for name in parameter_names(layer, d)]) for d in range(self._directions)]
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, trace: RecurrentTrace | None = None) -> tuple:
         """Run the layers over a batch of sequences.
@@ -178,7 +183,8 @@ class RNNBase(Module):
 
     def _run(self, op, x, states, steps, trace):
         """Every layer over the rows of x; returns the output and the list of last states."""
-        expect_one_dtype(op, x, states, self.weight_ih_l0)
+        parameters = [[each for direction in self._weights(layer) for each in direction] for layer in range(self.num_layers)]
+        expect_one_dtype(op, x, states, parameters[0][0])
         shape, last = (self._directions, steps.batch, self._width), []
         cells = (self._directions, steps.batch, self.hidden_size)
         h0, c0 = np.zeros(shape, x._array.dtype), np.zeros(cells, x._array.dtype) if self.cell == "lstm" else None
@@ -193,8 +199,7 @@ class RNNBase(Module):
             if self.recurrent_dropout and self.training:
                 mask = dropout(ones(*shape, dtype=x.dtype), self.recurrent_dropout)._array
             watch = None if trace is None else trace.layer(self.cell, layer)
-            weights = [each for direction in self._weights(layer) for each in direction]
-            x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, steps, mask, watch, *weights)
+            x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, steps, mask, watch, *parameters[layer])
             last.append(own_last)
         if self.num_layers == 1:
             return x, last[0]

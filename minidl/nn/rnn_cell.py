@@ -84,13 +84,13 @@ class RNNCellBase(Module):
             if state._array.shape != shape:
                 raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(state.shape)}))
         dtype = input._array.dtype
-        used = [each._array for each in (h, c, self.weight_ih) if each is not None]
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        used = [each._array for each in (h, c, weights[0]) if each is not None]
         if not has_kernel(input._array) or any(each.dtype != dtype for each in used):
-            expect_floats(op, input=input, h=h, c=c, parameters=self.weight_ih)
+            expect_floats(op, input=input, h=h, c=c, parameters=weights[0])
         if single:
             input, h, c = input.unsqueeze(0), h.unsqueeze(0), None if c is None else c.unsqueeze(0)
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        peephole = self.__dict__.get("weight_peephole")
+        peephole = self.weight_peephole if getattr(self, "peepholes", False) else None
         if peephole is None and self.cell != "gru_before":
             out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
         else:
