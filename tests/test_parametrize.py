@@ -164,3 +164,10 @@ def test_an_error_inside_a_parametrisation_of_a_recurrent_layer_is_heard():
     broken.ready = False
     with pytest.raises(AttributeError, match="no_such_method"):
         layer(minidl.randn(5, 2, 3))
+
+
+@pytest.mark.parametrize("normalise", [weight_norm, spectral_norm])
+@pytest.mark.parametrize("name", ["in_features", "forward", "absent"])
+def test_what_is_no_parameter_is_not_normalised(normalise, name):
+    with pytest.raises(ArgumentError):
+        normalise(nn.Linear(3, 3), name)

@@ -10,6 +10,7 @@ from ...modes import no_grad
 from ...ops.dims import one_dim
 from ...ops.response_norm import normalize
 from ...random import randn
+from ...tensor import Tensor
 from ..conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
 from .parametrize import register_parametrization
@@ -65,7 +66,7 @@ def weight_norm(module: Any, name: str = "weight", dim: int | None = 0) -> Any:
     Source: Salimans, Kingma, "Weight normalization", 2016, equation 2.
     """
     weight = getattr(module, name, None)
-    axis = None if dim is None or weight is None else one_dim("weight_norm", dim, weight.ndim)
+    axis = None if dim is None or not isinstance(weight, Tensor) else one_dim("weight_norm", dim, weight.ndim)
     return register_parametrization(module, name, _WeightNorm(axis))
 
 
@@ -142,7 +143,7 @@ def spectral_norm(module: Any, name: str = "weight", n_power_iterations: int = 1
     weight = getattr(module, name, None)
     if not is_whole(n_power_iterations) or n_power_iterations < 1:
         raise ArgumentError(word("spectral_norm", "n_power_iterations must be an integer >= 1", n_power_iterations=n_power_iterations))
-    if weight is None or weight.ndim < 1:
+    if not isinstance(weight, Tensor) or weight.ndim < 1:
         raise ArgumentError(word("spectral_norm", "name must be a parameter of at least one dimension", name=name))
     if dim is None:
         dim = int(isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)))
