@@ -67,3 +67,36 @@ IMAGE, GRID = minidl.ones(1, 2, 3, 3), minidl.ones(1, 4, 4, 2)
 def test_what_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_what_lies_outside_takes_nothing_from_the_first_pixel(mode, bad):
+    image = np.ones((1, 2, 4, 5))
+    image[..., 0, 0] = bad
+    x, points = minidl.tensor(image, requires_grad=True), minidl.tensor([[[[3.0, 3.0], [1.4, 0.2]]]], dtype=minidl.float64)
+    points.requires_grad_()
+    out = F.grid_sample(x, points, mode)
+    assert np.isfinite(out.detach().numpy()).all() and not out.detach().numpy()[..., 0].any()
+    out.sum().backward()
+    assert np.isfinite(x.grad.numpy()).all()
+    assert mode == "nearest" or np.isfinite(points.grad.numpy()).all()
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border"])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (4, 5)])
+def test_infinite_coordinates_lie_far_outside(mode, padding_mode, align_corners, size):
+    x = minidl.tensor(np.arange(1.0, 1 + np.prod(size)).reshape(1, 1, *size), requires_grad=True)
+    points = minidl.tensor([[[[np.inf, 0.0], [-np.inf, 0.0], [0.0, np.inf], [np.inf, -np.inf]]]], dtype=minidl.float64)
+    far = points.clamp(-40, 40)
+    points.requires_grad_()
+    out = F.grid_sample(x, points, mode, padding_mode, align_corners)
+    if size != (1, 1) or not align_corners:
+        expected = F.grid_sample(x, far, mode, padding_mode, align_corners)
+        np.testing.assert_allclose(out.detach().numpy(), expected.detach().numpy(), rtol=1e-12)
+    assert np.isfinite(out.detach().numpy()).all()
+    out.sum().backward()
+    assert np.isfinite(x.grad.numpy()).all()
+    assert points.grad is None or np.isfinite(points.grad.numpy()).all()

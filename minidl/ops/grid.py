@@ -15,6 +15,7 @@ from ..tensor import Tensor, wrap
 from .arrays import expect_choice, expect_floats, hashable, not_tensors
 from .dims import sizes_of
 from .join import stack
+from .masks import Chosen
 from .matmul import matmul
 from .pool_places import PlaneGather
 
@@ -72,6 +73,11 @@ def cubic(share):
 
 def taps(where, size, mode, padding_mode, align_corners):
     """Of one axis: pairs of (pixels as an int64 array, -1 where there is none; weights as a tensor, or 1)."""
+    finite = np.isfinite(where._array)
+    if not finite.all():  # shares of infinite positions would be NaN, and so would gradients
+        x = where._array
+        near = np.where(finite, x, np.where(x > 0, size + 3, -4)).astype(x.dtype)  # still beyond the reach of all neighbours
+        where = Folded.apply(where, near, finite.astype(x.dtype))
     if mode != "bicubic" and padding_mode != "zeros":
         where = Folded.apply(where, *brought_in(where._array, size, padding_mode, align_corners))
     if mode == "nearest":
@@ -97,8 +103,9 @@ def gathered(input, axes):
             weight = weight * share
         small = np.int32 if prod(shape[2:]) < 2**31 else np.int64
         at = np.ascontiguousarray(np.broadcast_to(place[:, None], (*shape[:2], *place.shape[1:])), small)
-        weight = weight * wrap(inside.astype(input._array.dtype))
-        part = PlaneGather.apply(input, at) * weight.unsqueeze(1)
+        part = Chosen.apply(PlaneGather.apply(input, at), inside[:, None])  # chosen, not times 0: what is read there may be infinite
+        if isinstance(weight, Tensor):
+            part = part * Chosen.apply(weight, inside).unsqueeze(1)
         total = part if total is None else total + part
     return total
 
