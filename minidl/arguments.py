@@ -8,7 +8,7 @@ from .errors import ArgumentError, DTypeError, word
 
 __all__ = ["expect_choice", "expect_numbers", "hashable", "is_whole", "several"]
 
-_PLAIN = {int, tuple, str, type(None)}
+_PLAIN = {int, str, type(None)}
 
 
 def is_whole(value: object) -> bool:
@@ -42,13 +42,31 @@ def several(value: object) -> tuple:
 def hashable(option: object) -> object:
     """An option as a key of remembered plans: sequences become tuples and integers of other types Python's.
 
-    What is neither stays what it is, for the check that words the error.
+    What is neither stays what it is, for the check that words the error; a tuple with such a value is no key, since (2.0,) == (2,).
     """
     if type(option) in _PLAIN:
         return option
-    if isinstance(option, (list, range)) or getattr(option, "ndim", 0) == 1:
-        return several(option)
+    if type(option) is tuple:
+        for each in option:
+            if type(each) is not int:
+                return _key(option)
+        return option
+    if isinstance(option, (tuple, list, range)) or getattr(option, "ndim", 0) == 1:
+        return _key(several(option))
     return int(option.__index__()) if is_whole(option) else option  # type: ignore[attr-defined]
+
+
+class _NoKey(tuple):
+    """A tuple that dictionaries and caches refuse."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _key(values: tuple) -> tuple:
+    """A tuple with integers as Python's, of a type without a hash if there is anything else in it than integers and None."""
+    values = tuple(int(each.__index__()) if is_whole(each) else each for each in values)
+    return values if all(type(each) is int or each is None for each in values) else _NoKey(values)
 
 
 def expect_numbers(op: str, **options: object) -> None:
