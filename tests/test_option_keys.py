@@ -55,3 +55,11 @@ def test_only_integers_and_none_are_keys():
     assert hashable((2, 3)) == (2, 3) and type(hashable(range(2))) is tuple
     with pytest.raises(TypeError):
         hash(hashable((2.0, 2)))
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("dtype", [minidl.int64, minidl.float32])
+def test_padding_by_nothing_makes_a_new_tensor(mode, dtype):
+    x = minidl.ones(2, 3, 4, dtype=dtype)
+    F.pad(x, (0, 0), mode).add_(1)
+    assert x.sum().item() == 24

@@ -54,7 +54,7 @@ def resampled(x, rows, columns):
     if x.dtype.kind != "f":  # copied, never summed
         for axis, table in enumerate(tables, 1):
             x = x if table is None else x.take(table[0][0], axis)
-        return x
+        return x if any(tables) else x.copy()
     (kernels if has_kernel(x) else reference).resample(x, out, *tables, n_threads())
     return out
 
