@@ -4,6 +4,8 @@
 resampling, whose plan names for each place along an axis the one that it is copied from; the gradient sums by the same plan.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, shape_error, word
@@ -59,7 +61,7 @@ def pad_zeros(x, sides):
     return PadConstant.apply(x, sides, 0)
 
 
-@remembered
+@lru_cache(32)  # a plan is as large as its axis
 def border_plan(mode, size, before, after):
     """Where each value of a padded axis is copied from; None for an axis without borders."""
     if not before and not after:

@@ -87,7 +87,7 @@ class Resample(Function, arrays=True):
         return Resample.apply(grad, tuple(None if plan is None else plan.transposed() for plan in ctx.plans)), None
 
 
-@lru_cache(256)
+@lru_cache(32)  # a plan is as large as its axis
 def plan_for(mode, inputs, outputs, scale, align_corners, dtype):
     """The plan from `inputs` to `outputs` values; scale is the factor that was asked for, or None to take that of the sizes.
 
