@@ -391,3 +391,26 @@ def test_parameters_as_a_vector_and_back():
     np.testing.assert_array_equal(nn.utils.parameters_to_vector(layer.parameters()).tolist(), (vector * 2).tolist())
     with pytest.raises(ValueError, match="got vec"):
         nn.utils.vector_to_parameters(minidl.zeros(7), layer.parameters())
+
+
+@pytest.mark.parametrize("rate", [np.float32(0.5), np.float64(0.5), [np.float32(0.5)], np.array([0.5])])
+@pytest.mark.parametrize("make", [lambda o, r: lr_scheduler.CyclicLR(o, 0.1, r, 3), lambda o, r: lr_scheduler.OneCycleLR(o, r, 10)])
+def test_peak_rates_may_be_numbers_of_any_type(make, rate):
+    def rates(given):
+        scheduler = make(optim.SGD([nn.Parameter(minidl.ones(1))], lr=0.1, momentum=0.9), given)
+        return scheduler.get_last_lr() + [scheduler.step() or scheduler.get_last_lr()[0] for _ in range(5)]
+
+    assert rates(rate) == rates(0.5)
+
+
+@pytest.mark.parametrize("options", [{"step_size_up": "3"}, {"step_size_down": "3"}, {"base_lr": "low"}, {"max_lr": ["high"]}])
+def test_cyclic_rates_and_steps_are_numbers(options):
+    optimizer = optim.SGD([nn.Parameter(minidl.ones(1))], lr=0.1, momentum=0.9)
+    with pytest.raises(DTypeError, match="CyclicLR"):
+        lr_scheduler.CyclicLR(optimizer, **{"base_lr": 0.1, "max_lr": 1.0, **options})
+
+
+def test_one_cycle_wants_one_peak_per_group():
+    optimizer = optim.SGD([nn.Parameter(minidl.ones(1))], lr=0.1, momentum=0.9)
+    with pytest.raises(ArgumentError, match="per group"):
+        lr_scheduler.OneCycleLR(optimizer, [0.1, 0.2], 10)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
-from ...errors import ArgumentError, DTypeError
+from ...arguments import several
+from ...errors import ArgumentError, DTypeError, word
 from ..optimizer import Optimizer
 
 __all__ = ["LRScheduler"]
@@ -74,3 +76,23 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.__dict__.update(state_dict)
+
+
+def per_group(op: str, name: str, rate: float | Sequence[float], groups: Sequence[dict]) -> list[float]:
+    """One rate for each group, from a number of any type for all of them or a sequence with one for each."""
+    if isinstance(rate, Real):
+        return [float(rate)] * len(groups)
+    rates = several(rate)
+    if not all(isinstance(each, Real) for each in rates):
+        raise DTypeError(word(op, f"{name} must be a number, or a sequence of them", **{name: rate}))
+    if len(rates) != len(groups):
+        raise ArgumentError(word(op, "one rate is needed, or one per group", rates=len(rates), groups=len(groups)))
+    return [float(each) for each in rates]
+
+
+def set_momentum(group: dict[str, Any], momentum: float) -> None:
+    """Set the momentum of a group, or what stands for it: beta1."""
+    if "betas" in group:
+        group["betas"] = (momentum, *group["betas"][1:])
+    else:
+        group["momentum"] = momentum

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from ...arguments import expect_choice
+from ...arguments import expect_choice, expect_numbers
 from ...errors import ArgumentError, word
 from ..optimizer import Optimizer
-from .base import LRScheduler
-from .one_cycle import set_momentum
+from .base import LRScheduler, per_group, set_momentum
 
 __all__ = ["CyclicLR"]
 
@@ -65,6 +64,7 @@ class CyclicLR(LRScheduler):
         last_epoch: int = -1,
     ):
         down = step_size_up if step_size_down is None else step_size_down
+        expect_numbers("CyclicLR", step_size_up=step_size_up, step_size_down=down)
         if not (step_size_up > 0 and down > 0):
             raise ArgumentError(word("CyclicLR", "both ways need steps", step_size_up=step_size_up, step_size_down=step_size_down))
         expect_choice("CyclicLR", "mode", mode, _MODES)
@@ -76,7 +76,7 @@ class CyclicLR(LRScheduler):
         self.mode, self.gamma, self.cycle_momentum = mode, gamma, cycle_momentum
         self._scale_fn = scale_fn
         self._by_cycle = scale_mode == "cycle" if scale_fn is not None else mode != "exp_range"
-        lows, self.max_lrs = self._per_group(base_lr, groups), self._per_group(max_lr, groups)
+        lows, self.max_lrs = (per_group("CyclicLR", *each, groups) for each in (("base_lr", base_lr), ("max_lr", max_lr)))
         for group, low in zip(groups, lows, strict=True):
             if last_epoch == -1:
                 group["lr"] = group["initial_lr"] = low
@@ -84,13 +84,6 @@ class CyclicLR(LRScheduler):
                 group.update(base_momentum=base_momentum, max_momentum=max_momentum)
         super().__init__(optimizer, last_epoch)
         self.base_lrs = lows
-
-    @staticmethod
-    def _per_group(rate: float | Sequence[float], groups: list) -> list[float]:
-        rates = [rate] * len(groups) if isinstance(rate, (int, float)) else list(rate)
-        if len(rates) != len(groups):
-            raise ArgumentError(word("CyclicLR", "one rate is needed, or one per group", rates=len(rates), groups=len(groups)))
-        return rates
 
     def _height(self, cycle: int) -> float:
         number = cycle if self._by_cycle else self.last_epoch

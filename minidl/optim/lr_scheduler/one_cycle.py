@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from ...errors import ArgumentError
 from ..optimizer import Optimizer
-from .base import LRScheduler
+from .base import LRScheduler, per_group, set_momentum
 
-__all__ = ["OneCycleLR", "set_momentum"]
+__all__ = ["OneCycleLR"]
 
 
 class OneCycleLR(LRScheduler):
@@ -61,7 +60,7 @@ class OneCycleLR(LRScheduler):
                 f"anneal_strategy 'cos' or 'linear', got {total_steps}, {pct_start}, {anneal_strategy!r}"
             )
         groups = optimizer.param_groups
-        peaks = [max_lr] * len(groups) if isinstance(max_lr, (int, float)) else list(max_lr)
+        peaks = per_group("OneCycleLR", "max_lr", max_lr, groups)
         self.total_steps = total_steps
         self.cycle_momentum = cycle_momentum
         self._linear = anneal_strategy == "linear"
@@ -107,11 +106,3 @@ def _one_cycle_phases(total: int, pct_start: float, three: bool) -> list[tuple[f
         (2 * pct_start * total - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"),
         (total - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"),
     ]
-
-
-def set_momentum(group: dict[str, Any], momentum: float) -> None:
-    """Set the momentum of a group, or what stands for it: beta1."""
-    if "betas" in group:
-        group["betas"] = (momentum, *group["betas"][1:])
-    else:
-        group["momentum"] = momentum
