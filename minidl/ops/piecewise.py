@@ -1,6 +1,7 @@
 """Activations made of straight pieces: leaky rectifiers, limits, shrinkage, and maxout.
 
-Their gradients need one bool per element. At the seams derivatives are PyTorch's; NaN stays NaN.
+Leaky rectifiers save x and have kernels (activations.h), their slopes here serve create_graph; the gradients of limits and shrinkage
+need one bool per element. At the seams derivatives are PyTorch's; NaN stays NaN.
 """
 
 import numpy as np

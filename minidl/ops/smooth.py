@@ -1,7 +1,7 @@
 """Smooth activations: ELU and its relatives, GELU, SiLU, Mish, the hard swish, and the gated linear unit.
 
-Where the curve has two sides, both are computed from numbers that are harmless on the other one (min(x, 0), exp(-|x|)), so that
-nothing overflows and nothing need be chosen.
+Values and gradients come from the kernels of activations.h; the slopes here serve create_graph. Where the curve has two sides, these
+compute both from numbers that are harmless on the other one (min(x, 0), exp(-|x|)), so that nothing overflows.
 """
 
 import math
