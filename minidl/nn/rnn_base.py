@@ -95,13 +95,11 @@ class RNNBase(Module):
 
     def _weights(self, layer: int) -> list[tuple]:
         """For each direction of a layer its parameters in the order of PARAMETERS, None for those it lacks."""
-        own, kind = self.__dict__, type(self)  # parametrised weights are properties of the class
-
-        def found(name):
-            weight = own.get(name)
-            return getattr(self, name) if weight is None and hasattr(kind, name) else weight
-
-        return [tuple([found(name) for name in parameter_names(layer, d)]) for d in range(self._directions)]
+        own: dict = self.__dict__
+        if "parametrizations" in own:  # such weights are properties of the class
+            names = [name for d in range(self._directions) for name in parameter_names(layer, d)]
+            own = {name: getattr(self, name) for name in names if name in own or hasattr(type(self), name)}
+        return [tuple([own.get(name) for name in parameter_names(layer, d)]) for d in range(self._directions)]
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, trace: RecurrentTrace | None = None) -> tuple:
         """Run the layers over a batch of sequences.
