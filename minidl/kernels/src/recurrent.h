@@ -8,6 +8,9 @@
  *             one micro-kernel call per gate and MR rows
  *             activation and new state of the chunk, from the buffer
  *
+ * Where the caller leaves the input product to the kernel (x, of an rnn or lstm), x of the step stands behind the state and its weights
+ * behind the recurrent ones: the gates are then written once, activated. `seen` can keep these rows for the gradient of both weights.
+ *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
  *     by rows    each thread runs some of the sequences through all steps and waits for nobody: neighbours, so that threads do not
