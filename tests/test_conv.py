@@ -200,6 +200,20 @@ def test_a_value_that_is_not_finite_meets_only_its_own_weights(rng, shape, strid
     assert np.isfinite(weight.grad.numpy()[:, 1:]).all()
 
 
+@pytest.mark.parametrize("shape", [(4, 16, 19984), (2, 3, 300, 160), (1, 3, 17, 100, 48)], ids=str)
+def test_results_larger_than_the_caches(rng, shape):
+    """They are stored past the caches where rows are whole vectors, however the image is cut: each image again by itself, in pieces."""
+    filters = {3: 64, 4: 64, 5: 64}[len(shape)]
+    x = minidl.tensor(rng.standard_normal(shape).astype(np.float32))
+    weight = minidl.tensor(rng.standard_normal((filters, shape[1]) + (3,) * (len(shape) - 2)).astype(np.float32))
+    conv = getattr(F, f"conv{len(shape) - 2}d")
+    padded = F.pad(x, (1, 1) * (len(shape) - 2))
+    whole = conv(x, weight, padding=1).numpy()
+    for first in range(0, shape[2], 1000 if len(shape) == 3 else 7):
+        last = min(shape[2], first + (1000 if len(shape) == 3 else 7))
+        np.testing.assert_allclose(whole[:1, :, first:last], conv(padded[:1, :, first : last + 2], weight).numpy(), rtol=1e-4, atol=1e-4)
+
+
 def test_sequential_rectifies_convolutions_in_one_pass(rng):
     modules = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), nn.ReLU(), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.ReLU()
     model = nn.Sequential(*modules).double()

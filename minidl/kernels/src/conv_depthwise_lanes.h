@@ -10,8 +10,8 @@
  *
  * A tap is an offset in the frame: any filter, stride and dilation will do. In the data gradient, pixels of the same (i + P) mod S
  * have the same taps. Items are blocks of LANES channels times runs of images, as many as the shape says. */
-#ifndef MINIDL_CONV_LANED_H
-#define MINIDL_CONV_LANED_H
+#ifndef MINIDL_CONV_DEPTHWISE_LANES_H
+#define MINIDL_CONV_DEPTHWISE_LANES_H
 
 #include "conv_depthwise.h"
 #include "lanes.h"

@@ -1,6 +1,6 @@
 /* The gradients of a depthwise convolution with one channel per lane, all in one pass: see conv_depthwise_lanes.h. */
-#ifndef MINIDL_CONV_LANED_GRAD_H
-#define MINIDL_CONV_LANED_GRAD_H
+#ifndef MINIDL_CONV_DEPTHWISE_LANES_GRAD_H
+#define MINIDL_CONV_DEPTHWISE_LANES_GRAD_H
 
 #include "conv_depthwise_lanes.h"
 

@@ -195,7 +195,7 @@ static void NAME(direct_conv)(const band_plan *p, const conv_shape *s, const REA
     REAL *boxes = (REAL *)(b_row + round_up(p->b_size, LANES));
     const double products = 2.0 * s->images * s->groups * weights * volume(s->out);
     const int past = s->images * s->groups * s->filters * volume(s->out) * (isize)sizeof(REAL) > DIRECT_PAST && (uintptr_t)out % VB == 0
-        && s->out[2] % LANES == 0;
+        && s->out[2] % LANES == 0 && (p->axis[2].cuts == 1 || p->axis[2].box % LANES == 0); /* every vector is whole and aligned */
     const int team = team_begin(n_threads, products / FLOPS_PER_NS);
     band_rows(p, s, b_row);
 #pragma omp parallel num_threads(team) if (team > 1)

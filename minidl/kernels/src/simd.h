@@ -220,7 +220,7 @@ INLINE void store_up_to(REAL *p, vec v, isize n) {
 #if defined(__AVX512F__)
 INLINE void store_past(REAL *p, vec v) { _mm512_stream_si512((void *)p, (__m512i)v); }
 INLINE void store_past_end(void) { _mm_sfence(); }
-#elif defined(__AVX__)
+#elif VB == 32
 INLINE void store_past(REAL *p, vec v) { _mm256_stream_si256((void *)p, (__m256i)v); }
 INLINE void store_past_end(void) { _mm_sfence(); }
 #else
