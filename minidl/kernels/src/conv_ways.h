@@ -2,10 +2,11 @@
  *
  *     all three         conv_depthwise.h, conv_depthwise_lanes.h for filters of one channel each; all gradients at once
  *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters, and 4x4 with stride 2, with many channels
- *     all three         conv_columns.h for few pixels with many weights, in the gradient of the weights before Winograd's
+ *                       conv_columns.h for few pixels with many weights (the gradient of weights asks for it before Winograd's)
  *     conv              conv_direct.h with few products per output, conv_bands.h with strides and for images beyond the cache,
  *                       else conv.h: the packed core
- *     conv_grad_x       the same, but conv_scatter.h for small images with few zeros around them
+ *     conv_grad_x       conv_bands.h with strides and for images beyond the cache, conv_scatter.h for small images with few zeros
+ *                       around them, else conv.h
  *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few weights, else conv_weight.h
  *
  * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */

@@ -33,6 +33,7 @@
  * woken for work that a fast core has done before they come. */
 #define FLOPS_PER_NS 200.0
 #define BYTES_PER_NS 60.0
+#define SETTLE_NS 2000.0 /* what threads lose besides the dispatch until operands have come to their caches: `benchmarks.ground auto_threads` */
 
 #if defined(__x86_64__)
 #define FLUSH_BITS 0x8040u /* FTZ and DAZ */
@@ -67,7 +68,7 @@ static inline int team_begin(int n_threads, double cost_ns) {
     if (n_threads <= 1 || cost_ns < 1000.0 || omp_in_parallel()) return 1;
     if (!atomic_compare_exchange_strong_explicit(&region_busy, &idle, 1, memory_order_acquire, memory_order_relaxed)) return 1;
     if (dispatch_ns == 0.0) dispatch_ns = measure_dispatch(n_threads, 16);
-    if (cost_ns - cost_ns / n_threads <= 1.5 * dispatch_ns) {
+    if (cost_ns - cost_ns / n_threads <= 1.5 * dispatch_ns + SETTLE_NS) {
         review_dispatch(n_threads); /* inside the region's lock: one thread at a time */
         atomic_store_explicit(&region_busy, 0, memory_order_release);
         return 1;
