@@ -306,7 +306,7 @@ INLINE vec NAME(load_inside)(const REAL *row, isize at, isize size) {
 /* n values of a row of the source, from position `first` on and `step` apart, zeros outside of its `size` values. */
 INLINE void NAME(copy_padded)(REAL *to, const REAL *row, isize first, isize step, isize size, isize n) {
     if (step == 1)
-        for (isize i = 0; i < n; i += LANES) store_first(to + i, NAME(load_inside)(row, first + i, size), min_size(LANES, n - i));
+        for (isize i = 0; i < n; i += LANES) store_up_to(to + i, NAME(load_inside)(row, first + i, size), min_size(LANES, n - i));
     else {
         const isize before = first < 0 ? min_size(n, ceil_div(-first, step)) : 0;
         const isize until = size > first ? max_size(before, min_size(n, ceil_div(size - first, step))) : before;
@@ -321,8 +321,8 @@ INLINE void NAME(copy_evens_odds)(REAL *to, isize apart, const REAL *row, isize 
     for (isize i = 0; i < n; i += LANES) {
         const vec a = NAME(load_inside)(row, first + 2 * i, size), b = NAME(load_inside)(row, first + 2 * i + LANES, size);
         const isize count = min_size(LANES, n - i);
-        store_first(to + i, evens(a, b), count);
-        store_first(to + apart + i, odds(a, b), count);
+        store_up_to(to + i, evens(a, b), count);
+        store_up_to(to + apart + i, odds(a, b), count);
     }
 }
 
@@ -371,7 +371,7 @@ INLINE void NAME(join_phases)(REAL *to, const REAL *const *phase, isize n_phases
         UNROLL(4)
         for (int j = 0; j < 4; j++) {
             const isize left = n - i * n_phases - j * LANES;
-            if (j < n_phases && left > 0) store_first(to + i * n_phases + j * LANES, joined[j], min_size(LANES, left));
+            if (j < n_phases && left > 0) store_up_to(to + i * n_phases + j * LANES, joined[j], min_size(LANES, left));
         }
     }
 }
@@ -381,7 +381,7 @@ INLINE void NAME(finish_band_row)(REAL *to, const REAL *from, isize n, vec bias,
     for (isize i = 0; i < n; i += LANES) {
         vec v = load(from + i) + bias;
         if (relu) v = choose((ivec)(v < zero), zero, v);
-        store_first(to + i, v, min_size(LANES, n - i));
+        store_up_to(to + i, v, min_size(LANES, n - i));
     }
 }
 

@@ -20,13 +20,11 @@ INLINE void NAME(gather_grad)(const int cell, const NAME(worker) * w, REAL *grad
     const int carries = !sums || cell >= GRU;
     const REAL *out = t < 0 ? NULL : (const REAL *)a->grad_out + NAME(row_at)(w, t, sequence) * a->grad_out_row + start;
     for (isize i = 0; i < n; i += LANES) {
-        const isize count = min_size(LANES, n - i);
         vec v = sums ? load(sums + i) : (vec){0};
-        if (mask && sums) v *= load_step(mask + i, 1, count);
-        if (carries) v += load_step(carry + i, 1, count);
-        if (out) v += load_step(out + i, 1, count);
-        if (count == LANES) store(grad + i, v);
-        else store_part(grad + i, v, count);
+        if (mask && sums) v *= load_up_to(mask + i, n - i);
+        if (carries) v += load_up_to(carry + i, n - i);
+        if (out) v += load_up_to(out + i, n - i);
+        store_up_to(grad + i, v, n - i);
     }
 }
 

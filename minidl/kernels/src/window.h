@@ -59,10 +59,4 @@ INLINE NAME(window) NAME(make_window)(isize from, isize until) {
 }
 #endif
 
-/* The first n <= LANES lanes to p. */
-INLINE void store_first(REAL *p, vec v, isize n) {
-    if (n == LANES) store(p, v);
-    else store_part(p, v, n);
-}
-
 #endif
