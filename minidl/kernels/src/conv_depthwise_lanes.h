@@ -83,12 +83,7 @@ static void NAME(laned_in)(const laned_frame *f, REAL *restrict to, const REAL *
     for (isize j = 0; j < n; j += LANES) {
         const isize count = min_size(LANES, n - j);
         vec v[N_LANES];
-        UNROLL(16)
-        for (int lane = 0; lane < N_LANES; lane++) {
-            const isize at = lane * next + j;
-            v[lane] = lane >= rows ? (vec){0} : at + LANES <= readable ? load(from + at) : load_part(from + at, count);
-        }
-        NAME(transpose_lanes)(v);
+        NAME(load_square)(v, from, next, rows, j, count, readable);
         UNROLL(16)
         for (int i = 0; i < N_LANES; i++) {
             if (i >= count) break;

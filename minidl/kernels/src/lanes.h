@@ -36,17 +36,22 @@ INLINE vec NAME(sum_square)(vec v[N_LANES]) {
     return v[0];
 }
 
+/* v[i][lane] = from[lane * row + j + i]: `count` values of `rows` rows turned over, zeros in the other lanes. */
+INLINE void NAME(load_square)(vec *v, const REAL *from, isize row, isize rows, isize j, isize count, isize readable) {
+    UNROLL(16)
+    for (int lane = 0; lane < N_LANES; lane++) {
+        const isize at = lane * row + j;
+        v[lane] = lane >= rows ? (vec){0} : at + LANES <= readable ? load(from + at) : load_part(from + at, count);
+    }
+    NAME(transpose_lanes)(v);
+}
+
 /* to[j * step + lane] = from[lane * row + j], j < n, lane < rows; `readable` values may be read from `from` on. */
 static void NAME(lanes_in)(REAL *restrict to, isize step, const REAL *restrict from, isize row, isize rows, isize n, isize readable) {
     for (isize j = 0; j < n; j += LANES, to += LANES * step) {
         const isize count = min_size(LANES, n - j);
         vec v[N_LANES];
-        UNROLL(16)
-        for (int lane = 0; lane < N_LANES; lane++) {
-            const isize at = lane * row + j;
-            v[lane] = lane >= rows ? (vec){0} : at + LANES <= readable ? load(from + at) : load_part(from + at, count);
-        }
-        NAME(transpose_lanes)(v);
+        NAME(load_square)(v, from, row, rows, j, count, readable);
         UNROLL(16)
         for (int i = 0; i < N_LANES; i++) {
             if (i >= count) break;

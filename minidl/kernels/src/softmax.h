@@ -41,21 +41,6 @@ INLINE REAL NAME(max_lanes)(vec v) {
     return (v[0] >= v[1] || v[0] != v[0]) ? v[0] : v[1];
 }
 
-/* The larger of each lane where neither is NaN, and one of them where one is: a single instruction. */
-INLINE vec NAME(larger_number)(vec a, vec b) {
-#if defined(__AVX512F__) && REAL_BITS == 32
-    return (vec)_mm512_max_ps((__m512)a, (__m512)b);
-#elif defined(__AVX512F__)
-    return (vec)_mm512_max_pd((__m512d)a, (__m512d)b);
-#elif defined(__AVX2__) && REAL_BITS == 32
-    return (vec)_mm256_max_ps((__m256)a, (__m256)b);
-#elif defined(__AVX2__)
-    return (vec)_mm256_max_pd((__m256d)a, (__m256d)b);
-#else
-    return choose((ivec)(a > b), a, b);
-#endif
-}
-
 /* NaN when any value is. A NaN makes the sum of a row NaN, so that it is looked for only once: `careful` is for rows without a finite
  * largest value. Two maxima side by side, as each waits for the one before. */
 INLINE REAL NAME(row_max_of)(const int careful, const REAL *x, isize n) {
@@ -63,10 +48,10 @@ INLINE REAL NAME(row_max_of)(const int careful, const REAL *x, isize n) {
     vec even = splat(least), odd = splat(least);
     for (isize i = 0; i < n; i += 2 * LANES) {
         const vec a = NAME(load_filled)(x + i, n - i, least);
-        even = careful ? NAME(larger)(even, a) : NAME(larger_number)(even, a);
+        even = careful ? NAME(larger)(even, a) : larger_of(even, a);
         if (n - i <= LANES) continue;
         const vec b = NAME(load_filled)(x + i + LANES, n - i - LANES, least);
-        odd = careful ? NAME(larger)(odd, b) : NAME(larger_number)(odd, b);
+        odd = careful ? NAME(larger)(odd, b) : larger_of(odd, b);
     }
     return NAME(max_lanes)(NAME(larger)(even, odd));
 }

@@ -19,25 +19,8 @@
 #define LOGISTIC_LEAST 700.0
 #endif
 
-/* x between -limit and limit; NaN as it is, since these instructions give their second operand when one is NaN */
-INLINE vec NAME(clamped)(vec x, REAL limit) {
-#if defined(__AVX512F__) && REAL_BITS == 32
-    return (vec)_mm512_max_ps((__m512)splat(-limit), _mm512_min_ps((__m512)splat(limit), (__m512)x));
-#elif defined(__AVX512F__)
-    return (vec)_mm512_max_pd((__m512d)splat(-limit), _mm512_min_pd((__m512d)splat(limit), (__m512d)x));
-#elif defined(__AVX2__) && REAL_BITS == 32
-    return (vec)_mm256_max_ps((__m256)splat(-limit), _mm256_min_ps((__m256)splat(limit), (__m256)x));
-#elif defined(__AVX2__)
-    return (vec)_mm256_max_pd((__m256d)splat(-limit), _mm256_min_pd((__m256d)splat(limit), (__m256d)x));
-#elif defined(__SSE2__) && REAL_BITS == 32
-    return (vec)_mm_max_ps((__m128)splat(-limit), _mm_min_ps((__m128)splat(limit), (__m128)x));
-#elif defined(__SSE2__)
-    return (vec)_mm_max_pd((__m128d)splat(-limit), _mm_min_pd((__m128d)splat(limit), (__m128d)x));
-#else
-    x = choose((ivec)(x > splat(limit)), splat(limit), x);
-    return choose((ivec)(x < splat(-limit)), splat(-limit), x);
-#endif
-}
+/* x between -limit and limit; NaN as it is */
+INLINE vec NAME(clamped)(vec x, REAL limit) { return larger_of(splat(-limit), smaller_of(splat(limit), x)); }
 
 /* 2^n, and q by way of the pointer */
 INLINE vec NAME(exp_parts)(vec x, vec *q) {
