@@ -6,29 +6,49 @@ import math
 import time
 
 from . import cost, machine, stats
+from .cores import Cores
 from .registry import Row
 from .workers import ImportWorker, Worker, WorkerError
 
 PAUSE = 0.02  # seconds between turns, in which the threads of the last worker stop spinning and go to sleep
+RETAKEN = 2  # times as many rounds are taken again, at most, when the processors were not whole cores
 ATTEMPTS = 3  # a row with a wide spread is measured so often, and the quietest attempt counts
 AGREE = 1e-2  # relative difference up to which two checksums are the same work
 
 Pair = tuple[Worker | ImportWorker, Worker | ImportWorker]
 
 
-def rounds_of(pair: Pair, calls: list[int], rounds: int) -> dict:
-    """The samples of both workers over some rounds, and the share of the machine that other processes used meanwhile."""
-    samples: list[list[float]] = [[], []]
-    begin, machine_busy, own_busy = time.perf_counter(), machine.busy_seconds(), 0.0
-    for turn in range(rounds):
+def rounds_of(pair: Pair, calls: list[int], rounds: int, cores: Cores) -> dict:
+    """The samples of both workers over some rounds, and the share of the machine that other processes used meanwhile.
+
+    A round that began or ended while the processors were not whole cores is taken again; those that remain so count after all.
+    """
+    good: list[list[float]] = []
+    bad: list[list[float]] = []
+    begin, machine_busy, own_busy = time.perf_counter(), machine.busy_seconds(), -cores.busy
+    whole = cores.whole()
+    for turn in range(rounds * (1 + RETAKEN)):
+        samples = [0.0, 0.0]
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             time.sleep(PAUSE)
             reply = pair[side].ask("sample", calls=calls[side])
-            samples[side].append(reply["seconds"])
+            samples[side] = reply["seconds"]
             own_busy += reply["busy"] or math.nan
-    elapsed = time.perf_counter() - begin
+        whole_before, whole = whole, cores.whole()
+        (good if whole_before and whole else bad).append(samples)
+        if len(good) == rounds:
+            break
+    counted = good + bad[: rounds - len(good)]
+    elapsed, own_busy = time.perf_counter() - begin, own_busy + cores.busy
     others = math.nan if machine_busy is None else (machine.busy_seconds() - machine_busy - own_busy) / elapsed / machine.processors()
-    return {"samples": samples, "others": None if math.isnan(others) else max(0.0, others), **stats.compare(*samples)}
+    ours, theirs = map(list, zip(*counted, strict=True))
+    return {
+        "samples": [ours, theirs],
+        "whole": len(good) / rounds,
+        "taken_again": len(bad),
+        "others": None if math.isnan(others) else max(0.0, others),
+        **stats.compare(ours, theirs),
+    }
 
 
 def disagreement(row: Row, replies: list[dict]) -> str:
@@ -39,7 +59,7 @@ def disagreement(row: Row, replies: list[dict]) -> str:
     return f"the results differ: mean absolute values {ours} and {theirs}"
 
 
-def measure(row: Row, pair: Pair, rounds: int, seconds: float) -> dict:
+def measure(row: Row, pair: Pair, rounds: int, seconds: float, cores: Cores) -> dict:
     """Everything known about one row: status, and where it ran the medians, ratio, spread and samples."""
     try:
         replies = [worker.ask("build", row=row.name) for worker in pair]
@@ -50,11 +70,17 @@ def measure(row: Row, pair: Pair, rounds: int, seconds: float) -> dict:
         if wrong:
             return {"status": "failed", "message": wrong}
         calls = [worker.ask("calibrate", seconds=seconds)["calls"] for worker in pair]
-        attempts = [rounds_of(pair, calls, rounds)]
-        while attempts[-1]["spread"] > stats.NOISY and len(attempts) < ATTEMPTS:
-            attempts.append(rounds_of(pair, calls, rounds))
-        quietest = min(attempts, key=lambda attempt: attempt["spread"])
-        return {"status": "measured", "calls": calls, "attempts": len(attempts), "noisy": quietest["spread"] > stats.NOISY, **quietest}
+        attempts = [rounds_of(pair, calls, rounds, cores)]
+        while (attempts[-1]["spread"] > stats.NOISY or attempts[-1]["whole"] < 1) and len(attempts) < ATTEMPTS:
+            attempts.append(rounds_of(pair, calls, rounds, cores))
+        quietest = min(attempts, key=lambda attempt: (1 - attempt["whole"], attempt["spread"]))
+        return {
+            "status": "measured",
+            "calls": calls,
+            "attempts": len(attempts),
+            "noisy": quietest["spread"] > stats.NOISY or quietest["whole"] < 1,
+            **quietest,
+        }
     except WorkerError as error:
         return {"status": "failed", "message": str(error)}
     finally:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from . import machine, paired, report, roof
 from .checkout import built_tree
+from .cores import Cores
 from .registry import Row, select
 from .workers import ImportWorker, Worker, WorkerError
 
@@ -46,6 +47,7 @@ class Duel:
         name, label = (options.library, options.against_ref) if options.against_ref else (options.peer, options.peer)
         self.sides = ((options.library, "", options.library), (name, tree, label))
         self.workers: list[Worker | None] = [None, None]
+        self.cores = Cores(threads)
 
     def pair(self, row: Row) -> paired.Pair:
         if row is IMPORT_ROW:
@@ -65,6 +67,7 @@ class Duel:
         for worker in self.workers:
             if worker:
                 worker.close()
+        self.cores.close()
 
 
 @contextmanager
@@ -100,7 +103,7 @@ def run(options: argparse.Namespace) -> dict:
         print(report.header(width, ours, theirs), flush=True)
         with closing(Duel(options, threads)) as duel:
             for row in rows:
-                result = paired.measure(row, duel.pair(row), options.rounds, options.seconds)
+                result = paired.measure(row, duel.pair(row), options.rounds, options.seconds, duel.cores)
                 document["rows"].append(paired.with_roof(row, threads, result, limit))
                 print(report.line(document["rows"][-1], width, ours, theirs), flush=True)
             document["versions"] |= duel.versions()

@@ -76,6 +76,9 @@ def summary(results: list[dict]) -> str:
     noisy = sum(r["noisy"] for r in measured)
     if noisy:
         text.append(f"{noisy} noisy (~)")
+    again = sum(r.get("taken_again", 0) for r in measured)
+    if again:
+        text.append(f"{again} rounds taken again, because the processors were not whole cores")
     busy = [r["others"] for r in measured if r.get("others") is not None]
     if noisy * 3 > len(measured) or (busy and sorted(busy)[len(busy) // 2] > 0.1):
         text.append("this machine was busy with other things: do not quote these figures")

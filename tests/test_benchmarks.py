@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import cost, machine, paired, peers, registry, report, roof, stats, table
+from benchmarks import cores, cost, machine, paired, peers, registry, report, roof, stats, table
 from benchmarks.common import CONVOLUTIONS, Conv
 from benchmarks.workers import ImportWorker, Worker, WorkerError
 
@@ -166,6 +166,41 @@ def test_results_that_differ_fail_the_row():
     assert paired.disagreement(row, [{"checksums": [1.0]}, {"checksums": [1.001]}]) == ""
     assert "the results differ" in paired.disagreement(row, [{"checksums": [1.0]}, {"checksums": [1.1]}])
     assert "the results differ" in paired.disagreement(row, [{"checksums": [1.0]}, {"checksums": [1.0, 1.0]}])
+
+
+class Scripted:
+    """A worker whose samples last as long as a list says, and a watch on the cores that says what a list says."""
+
+    def __init__(self, answers):
+        self.answers, self.busy = iter(answers), 0.0
+
+    def ask(self, do, **arguments):
+        return {"seconds": next(self.answers), "busy": 0.0}
+
+    def whole(self):
+        return next(self.answers)
+
+
+def test_rounds_on_shared_cores_are_taken_again():
+    ours, theirs = [1.0, 7.0, 8.0, 2.0, 3.0], [2.0, 7.0, 8.0, 4.0, 6.0]
+    found = paired.rounds_of((Scripted(ours), Scripted(theirs)), [1, 1], 3, Scripted([True, True, False, True, True, True]))
+    assert found["samples"] == [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0]]
+    assert found["whole"] == 1.0 and found["taken_again"] == 2 and found["ratio"] == 2.0
+
+
+def test_rounds_on_shared_cores_count_when_there_are_no_others():
+    found = paired.rounds_of((Scripted([1.0] * 9), Scripted([3.0] * 9)), [1, 1], 3, Scripted([False] * 10))
+    assert found["samples"] == [[1.0] * 3, [3.0] * 3] and found["whole"] == 0.0
+
+
+def test_cores_are_watched_in_a_process_of_their_own():
+    watch = cores.Cores(2)
+    try:
+        assert 0.0 < watch.worker.ask("scaling")["share"] < 2.0
+        assert watch.whole() in (True, False) and watch.busy > 0
+    finally:
+        watch.close()
+    assert cores.Cores(1).whole()
 
 
 def test_import_is_timed_in_fresh_processes():
