@@ -1,5 +1,7 @@
 """`backward` and `grad`: what users call to get gradients, on top of the walk in `minidl.engine`."""
 
+from sys import getrefcount
+
 import numpy as np
 
 from . import hooks, versions
@@ -154,10 +156,16 @@ def _owned(leaf, gradient, taken):
         raise GradError(word("backward", "a gradient came out in the wrong shape", leaf=wanted.shape, gradient=array.shape))
     if array.dtype != wanted.dtype:
         array = array.astype(wanted.dtype)
-    elif isinstance(array.base, np.ndarray) or id(array) in taken or not array.flags.c_contiguous:
+    elif id(array) in taken or not array.flags.c_contiguous or _is_part(array):
         array = array.copy()
     taken.add(id(array))
     return array
+
+
+def _is_part(array):
+    """Whether the memory belongs to another array that is larger, or that anything else than this view refers to."""
+    base = array.base
+    return isinstance(base, np.ndarray) and (base.nbytes != array.nbytes or getrefcount(base) > 3)  # the view, this name, the argument
 
 
 def _deposit(leaf, gradient, graph, taken):

@@ -108,6 +108,46 @@ class TestBackward:
         (y * 3).sum().backward(inputs=[y])
         assert y.grad.item() == 3 and x.grad is None
 
+    def test_gradients_of_leaves_share_no_memory(self):
+        a, b, c, seed = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0), minidl.ones(1, 2, dtype=minidl.float64)
+        out = a.reshape(1, 2) + b.reshape(1, 2) + c.reshape(2, 1).reshape(1, 2)
+        out.backward(seed, retain_graph=True)
+        arrays = [each.numpy() for each in (a.grad, b.grad, c.grad, seed)]
+        assert not any(np.shares_memory(x, y) for i, x in enumerate(arrays) for y in arrays[:i])
+        out.backward(seed)
+        assert a.grad.tolist() == b.grad.tolist() == c.grad.tolist() == [2, 2] and seed.tolist() == [[1, 1]]
+
+    def test_a_gradient_that_others_refer_to_is_copied(self):
+        held = []
+
+        class Keep(Function, arrays=True):
+            def forward(ctx, x):
+                return x + 0
+
+            def backward(ctx, grad):
+                held.append(np.asarray(grad) * 2)
+                return held[0].reshape(2)
+
+        x = leaf(1.0, 2.0)
+        Keep.apply(x).backward(minidl.ones(2, dtype=minidl.float64))
+        assert x.grad.tolist() == [2, 2] and not np.shares_memory(x.grad.numpy(), held[0])
+
+    def test_a_gradient_in_another_shape_is_not_copied(self):
+        made = []
+
+        class Reshaped(Function, arrays=True):
+            def forward(ctx, x):
+                return x + 0
+
+            def backward(ctx, grad):
+                fresh = np.asarray(grad) * 2
+                made.append(fresh.__array_interface__["data"][0])
+                return fresh.reshape(1, 2).reshape(2)
+
+        x = leaf(1.0, 2.0)
+        Reshaped.apply(x).backward(minidl.ones(2, dtype=minidl.float64))
+        assert x.grad.numpy().__array_interface__["data"][0] == made[0] and x.grad.tolist() == [2, 2]
+
     @pytest.mark.parametrize(
         ("make", "message"),
         [
