@@ -325,7 +325,10 @@ def elementwise_cases(rng, dtype):
         x = values(rng, size, dtype)
         x[::5] = 0
         x[3::11] = np.nan
-        yield "relu", [x, poisoned(size, dtype)], {1}
+        mask = np.packbits(x > 0, bitorder="little")
+        yield "relu", [x, poisoned(size, dtype), None], {1}
+        yield "relu", [x, poisoned(size, dtype), np.full_like(mask, 0xA5)], {1, 2}
+        yield "relu_grad", [values(rng, size, dtype), mask, poisoned(size, dtype)], {2}
         yield "relu_grad", [values(rng, size, dtype), np.maximum(x, 0), poisoned(size, dtype)], {2}
         for kind, *options in ACTIVATIONS:
             yield "activate", [kind, tuple(options), 4 * x, poisoned(size, dtype)], {3}

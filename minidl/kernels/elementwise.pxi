@@ -1,35 +1,53 @@
 """Activations that stream through memory."""
 
 
+cdef uint8_t *mask_of(cnp.ndarray x, object mask, bint written) except? NULL:
+    """The bytes of a mask with a bit per value of x, NULL for None."""
+    cdef cnp.ndarray bits
+    if mask is None:
+        return NULL
+    bits = mask
+    if cnp.PyArray_TYPE(bits) != cnp.NPY_UINT8 or not cnp.PyArray_ISCARRAY_RO(bits) or cnp.PyArray_SIZE(bits) != (cnp.PyArray_SIZE(x) + 7) // 8 \
+            or (written and not cnp.PyArray_ISWRITEABLE(bits)):
+        raise TypeError(f"relu: a mask must have a bit for each value, got {bits.dtype} {(<object> bits).shape} for {(<object> x).shape}")
+    return <uint8_t *> cnp.PyArray_DATA(bits)
+
+
 def relu(
     cnp.ndarray x,               # IN   any shape, C-contiguous
     cnp.ndarray out,             # OUT  the same shape; may be x
+    object mask,                 # OUT  (ceil(size / 8),) uint8: a bit per value, set where it is above 0, the first lowest; or None
     int n_threads,
 ):
     """out = max(x, 0); NaN stays NaN."""
     cdef const kernel_table *table = table_of(x)
+    cdef uint8_t *bits = mask_of(x, mask, True)
     same_kind(x, x)
     writeable(x, out)
     same_size(x, out)
     with nogil:
-        table.relu(cnp.PyArray_SIZE(x), data(x), data(out), n_threads)
+        table.relu(cnp.PyArray_SIZE(x), data(x), data(out), bits, n_threads)
 
 
 def relu_grad(
     cnp.ndarray grad,            # IN   any shape, C-contiguous
-    cnp.ndarray out,             # IN   what relu returned
+    cnp.ndarray where,           # IN   the mask that relu filled, or what it returned
     cnp.ndarray grad_x,          # OUT  the same shape; may be grad
     int n_threads,
 ):
-    """grad_x = grad where out > 0, else 0."""
+    """grad_x = grad where relu's input was above 0, else 0."""
     cdef const kernel_table *table = table_of(grad)
+    cdef uint8_t *bits = NULL
     same_kind(grad, grad)
-    same_kind(grad, out)
     writeable(grad, grad_x)
-    same_size(grad, out)
     same_size(grad, grad_x)
+    if cnp.PyArray_TYPE(where) == cnp.NPY_UINT8:
+        bits = mask_of(grad, where, False)
+    else:
+        same_kind(grad, where)
+        same_size(grad, where)
     with nogil:
-        table.relu_grad(cnp.PyArray_SIZE(grad), data(grad), data(out), data(grad_x), n_threads)
+        table.relu_grad(cnp.PyArray_SIZE(grad), data(grad), data(where), bits, data(grad_x), n_threads)
 
 
 cdef dict activations = {

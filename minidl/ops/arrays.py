@@ -11,6 +11,7 @@ from ..kernels import empty
 from ..tensor import Tensor
 
 __all__ = [
+    "UINT8",
     "ascontiguous",
     "empty",
     "empty_like",
@@ -26,6 +27,7 @@ __all__ = [
     "several",
 ]
 
+UINT8 = np.dtype(np.uint8)
 n_threads = get_num_threads
 ascontiguous = np.ascontiguousarray
 

@@ -8,7 +8,7 @@ from .. import kernels
 from ..errors import shape_error
 from ..tape import Function
 from ..tensor import wrap
-from .arrays import ascontiguous, empty, hashable, n_threads, remembered
+from .arrays import UINT8, ascontiguous, empty, hashable, n_threads, remembered
 from .pool_places import PlaneGather
 from .pool_windows import Windows, adaptive_axis, adaptive_sizes, checked_floats, geometry, max_axis, stepping
 from .relu import ReLUGrad, relu
@@ -23,7 +23,7 @@ __all__ = [
     "max_pool_relu",
 ]
 
-INT32, UINT8 = np.dtype(np.int32), np.dtype(np.uint8)
+INT32 = np.dtype(np.int32)
 MOST_TAPS = 255  # of a window whose taps a byte can number
 NO_TAP = 255  # of an output that a ReLU made 0
 

@@ -6,7 +6,7 @@ from .. import kernels
 from ..tape import Function
 from ..tensor import Tensor
 from ..versions import changed
-from .arrays import ascontiguous, empty, has_kernel, n_threads, not_tensors
+from .arrays import UINT8, ascontiguous, empty, has_kernel, n_threads, not_tensors
 from .inplace import change, guard, is_recorded, rewrite
 from .promotion import tensor_only
 
@@ -14,22 +14,29 @@ __all__ = ["relu", "relu_"]
 
 
 class ReLU(Function, arrays=True):
-    """max(x, 0)."""
+    """max(x, 0). A bit per value is saved: whether it was above 0."""
 
     __slots__ = ()
 
     def forward(ctx, x):
+        recorded = ctx.needs_input_grad[0]
         if not has_kernel(x):
-            out = np.maximum(x, np.zeros((), x.dtype))
-        else:
-            out = empty(x.shape, x.dtype)
-            kernels.relu(ascontiguous(x), out, n_threads())
-        ctx.save_for_backward(out)
+            if recorded:
+                ctx.save_for_backward(np.packbits(x > 0, bitorder="little"))
+            return np.maximum(x, np.zeros((), x.dtype))
+        out = empty(x.shape, x.dtype)
+        kernels.relu(ascontiguous(x), out, ctx.mask(x) if recorded else None, n_threads())
         return out
 
+    def mask(ctx, x):
+        """Room for the bits, saved."""
+        bits = empty((-(-x.size // 8),), UINT8)
+        ctx.save_for_backward(bits)
+        return bits
+
     def backward(ctx, grad):
-        (out,) = ctx.saved_tensors
-        return ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
+        (bits,) = ctx.saved_tensors
+        return ReLUGrad.apply(grad, bits)
 
 
 class ReLUInPlace(ReLU):
@@ -38,27 +45,28 @@ class ReLUInPlace(ReLU):
     __slots__ = ()
 
     def forward(ctx, x):
-        kernels.relu(x, x, n_threads())
+        kernels.relu(x, x, ctx.mask(x) if ctx.needs_input_grad[0] else None, n_threads())
         changed(x)  # before the node gets its tick, so that what it saved counts as new
-        ctx.save_for_backward(x)
         return x
 
 
 class ReLUGrad(Function, arrays=True):
-    """grad where out > 0, else 0: linear in grad; out only says where."""
+    """grad where the rectifier's input was above 0, else 0; `where` tells: its bits, or the rectifier's result. Linear in grad."""
 
-    __slots__ = ("out",)
+    __slots__ = ("where",)
 
-    def forward(ctx, grad, out):
-        ctx.out = out
-        if not has_kernel(grad):
-            return np.where(out > 0, grad, np.zeros((), grad.dtype))
-        grad_x = empty(grad.shape, grad.dtype)
-        kernels.relu_grad(ascontiguous(grad), ascontiguous(out), grad_x, n_threads())
-        return grad_x
+    def forward(ctx, grad, where):
+        ctx.where = where
+        if has_kernel(grad):
+            grad_x = empty(grad.shape, grad.dtype)
+            kernels.relu_grad(ascontiguous(grad), ascontiguous(where), grad_x, n_threads())
+            return grad_x
+        if where.dtype == UINT8:
+            where = np.unpackbits(where, count=grad.size, bitorder="little").reshape(grad.shape)
+        return np.where(where > 0, grad, np.zeros((), grad.dtype))
 
     def backward(ctx, grad):
-        return ReLUGrad.apply(grad, ctx.out), None
+        return ReLUGrad.apply(grad, ctx.where), None
 
 
 def relu(input, inplace=False):

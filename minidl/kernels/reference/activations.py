@@ -5,14 +5,18 @@ import math
 import numpy as np
 
 
-def relu(x, out, n_threads):
-    """out = max(x, 0); NaN stays NaN."""
+def relu(x, out, mask, n_threads):
+    """out = max(x, 0); NaN stays NaN. mask: a bit per value, set where it is above 0, or None."""
+    if mask is not None:
+        mask[...] = np.packbits(x > 0, bitorder="little")
     out[...] = np.where(x < 0, 0, x)
 
 
-def relu_grad(grad, out, grad_x, n_threads):
-    """grad_x = grad where out > 0, else 0."""
-    grad_x[...] = np.where(out > 0, grad, 0)
+def relu_grad(grad, where, grad_x, n_threads):
+    """grad_x = grad where relu's input was above 0, else 0; where: the mask that relu filled, or what it returned."""
+    if where.dtype == np.uint8:
+        where = np.unpackbits(where, count=grad.size, bitorder="little").reshape(grad.shape)
+    grad_x[...] = np.where(where > 0, grad, 0)
 
 
 def activate(kind, options, x, out, n_threads):

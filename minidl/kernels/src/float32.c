@@ -13,6 +13,7 @@
 #include "pool_grad.h"
 #include "recurrent_backward.h"
 #include "recurrent_step.h"
+#include "relu.h"
 #include "resample.h"
 #include "rows.h"
 #include "simple.h"

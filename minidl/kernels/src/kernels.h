@@ -111,8 +111,9 @@ typedef struct {
     void (*recurrent_cell)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);
     void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);
 
-    void (*relu)(ptrdiff_t size, const void *x, void *out, int n_threads);
-    void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, void *grad_x, int n_threads);
+    /* mask: a bit per value, or NULL; the gradient takes either mask or out */
+    void (*relu)(ptrdiff_t size, const void *x, void *out, uint8_t *mask, int n_threads);
+    void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, const uint8_t *mask, void *grad_x, int n_threads);
 
     /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish, 5 exponential linear, 6 softplus, 7 leaky ReLU, 8 logistic function */
     void (*activate)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, int n_threads);

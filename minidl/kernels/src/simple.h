@@ -1,58 +1,10 @@
-/* Kernels that stream through memory once: ReLU, sums over channels. */
+/* Sums over channels, in an order that the sizes fix. */
 #ifndef MINIDL_SIMPLE_H
 #define MINIDL_SIMPLE_H
 
 #include "kernels.h"
 #include "simd.h"
 #include "threads.h"
-
-#define CHUNK 16384         /* values that a thread takes at a time */
-#define BEYOND_CACHE (8 << 20) /* bytes of a result that will have left the caches before anybody reads it */
-
-/* Values first .. last of relu_grad; `past` stores whole vectors past the caches. */
-INLINE void NAME(relu_grad_run)(const REAL *grad, const REAL *out, REAL *grad_x, isize first, isize last, const int past) {
-    const vec zero = {0};
-    for (isize i = first; i < last; i += LANES) {
-        const vec v = load_up_to(out + i, last - i), g = choose((ivec)(v > zero), load_up_to(grad + i, last - i), zero);
-        if (past && last - i >= LANES) store_past(grad_x + i, g);
-        else store_up_to(grad_x + i, g, last - i);
-    }
-    if (past) store_past_end();
-}
-
-/* out = max(x, 0), NaN stays NaN; out may be x. */
-void NAME(relu)(isize size, const void *x_, void *out_, int n_threads) {
-    const REAL *x = x_;
-    REAL *out = out_;
-    const isize chunks = ceil_div(size, CHUNK);
-    const vec zero = {0};
-    const int team = team_begin(n_threads, chunks > 1 ? 2.0 * size * sizeof(REAL) / BYTES_PER_NS : 0.0);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (isize chunk = 0; chunk < chunks; chunk++) {
-        const isize last = min_size(size, (chunk + 1) * CHUNK);
-        for (isize i = chunk * CHUNK; i < last; i += LANES) {
-            const vec v = load_up_to(x + i, last - i);
-            store_up_to(out + i, choose((ivec)(v < zero), zero, v), last - i);
-        }
-    }
-    team_end(team);
-}
-
-/* grad_x = grad where out > 0, else 0; grad_x may be grad. */
-void NAME(relu_grad)(isize size, const void *grad_, const void *out_, void *grad_x_, int n_threads) {
-    const REAL *grad = grad_, *out = out_;
-    REAL *grad_x = grad_x_;
-    const isize chunks = ceil_div(size, CHUNK);
-    const int past = size * (isize)sizeof(REAL) > BEYOND_CACHE && (uintptr_t)grad_x % VB == 0 && grad_x != grad;
-    const int team = team_begin(n_threads, chunks > 1 ? 3.0 * size * sizeof(REAL) / BYTES_PER_NS : 0.0);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (isize chunk = 0; chunk < chunks; chunk++) {
-        const isize first = chunk * CHUNK, last = min_size(size, first + CHUNK);
-        if (past) NAME(relu_grad_run)(grad, out, grad_x, first, last, 1);
-        else NAME(relu_grad_run)(grad, out, grad_x, first, last, 0);
-    }
-    team_end(team);
-}
 
 /* Sum of n values each at x, x + step, ... (`runs` of them): eight vectors side by side, then a fixed tree. */
 INLINE REAL NAME(sum_runs)(const REAL *x, isize runs, isize step, isize n) {
