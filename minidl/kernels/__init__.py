@@ -22,6 +22,7 @@ __all__ = [
     "adam_step",
     "add_at_places",
     "add_rows",
+    "affine_grads",
     "bandwidth",
     "batch_norm",
     "batch_norm_grad",
@@ -74,6 +75,7 @@ activate_grad = _chosen.activate_grad
 adam_step = _chosen.adam_step
 add_at_places = _chosen.add_at_places
 add_rows = _chosen.add_rows
+affine_grads = _chosen.affine_grads
 batch_norm = _chosen.batch_norm
 batch_norm_grad = _chosen.batch_norm_grad
 conv = _chosen.conv

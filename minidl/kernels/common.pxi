@@ -82,6 +82,9 @@ cdef extern from "kernels.h" nogil:
                      const void *b, Py_ssize_t b_batch, Py_ssize_t b_row, Py_ssize_t b_col,
                      void *c, Py_ssize_t c_batch, Py_ssize_t c_row,
                      const void *bias, int relu, void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*affine_grads_scratch)(Py_ssize_t rows, Py_ssize_t units, Py_ssize_t inputs, int n_threads) noexcept nogil
+        void (*affine_grads)(Py_ssize_t rows, Py_ssize_t units, Py_ssize_t inputs, Py_ssize_t split, const void *grad, Py_ssize_t grad_row,
+                             const void *x, Py_ssize_t x_row, void **weight, void *bias, void *scratch, int n_threads) noexcept nogil
         Py_ssize_t (*conv_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out,
                      void *scratch, int n_threads) noexcept nogil

@@ -56,3 +56,53 @@ def gemm(
     with nogil:
         table.gemm(batch, m, n, k, data(a), sa[0], sa[1], sa[2], data(b), sb[0], sb[1], sb[2], data(out), sc[0], sc[1], data(bias), relu,
                    block.pointer, n_threads)
+
+
+cdef Py_ssize_t row_stride(cnp.ndarray x) except -1:
+    """Distance of the rows of a matrix, in values; its rows must be contiguous."""
+    cdef Py_ssize_t strides[3]
+    if cnp.PyArray_NDIM(x) != 2:
+        raise ValueError(f"affine_grads takes matrices, got shape {(<object> x).shape}")
+    strides_of(x, strides)
+    if cnp.PyArray_SIZE(x) > 0 and (x.shape[1] > 1 and strides[2] != 1 or strides[1] < 0):
+        raise ValueError(f"affine_grads takes matrices with contiguous rows, got strides {(<object> x).strides}")
+    return strides[1]
+
+
+def affine_grads(
+    cnp.ndarray grad,            # IN   (N, U), rows contiguous
+    cnp.ndarray x,               # IN   (N, D), rows contiguous
+    list grad_weights,           # OUT  one or two of (U, D1), (U, D2), C-contiguous, D1 + D2 = D
+    cnp.ndarray grad_bias,       # OUT  (U,) or None
+    int n_threads,
+):
+    """The columns of grad^T x, shared out among grad_weights, and the sums of the rows of grad."""
+    cdef const kernel_table *table = table_of(grad)
+    cdef Py_ssize_t rows, units, inputs, grad_row = row_stride(grad), x_row = row_stride(x), split, wide = 0
+    cdef void *weight[2]
+    cdef cnp.ndarray each
+    cdef int i = 0
+    cdef Block block
+    some_threads(n_threads)
+    rows, units, inputs = grad.shape[0], grad.shape[1], x.shape[1]
+    if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(grad) or x.shape[0] != rows or len(grad_weights) not in (1, 2):
+        raise ValueError(f"affine_grads: arrays do not fit, got {grad.dtype} {(<object> grad).shape}, {x.dtype} {(<object> x).shape}")
+    weight[1] = NULL
+    for each in grad_weights:
+        writeable(grad, each)
+        if cnp.PyArray_NDIM(each) != 2 or each.shape[0] != units:
+            raise ValueError(f"affine_grads: a weight must have {units} rows, got shape {(<object> each).shape}")
+        weight[i] = cnp.PyArray_DATA(each)
+        if i == 0:
+            split = each.shape[1]
+        wide += each.shape[1]
+        i += 1
+    if wide != inputs:
+        raise ValueError(f"affine_grads: the weights must have {inputs} columns together, got {wide}")
+    if grad_bias is not None:
+        writeable(grad, grad_bias)
+        if cnp.PyArray_SIZE(grad_bias) != units:
+            raise ValueError(f"affine_grads: grad_bias must have {units} values, got {grad_bias.size}")
+    block = scratch(table.affine_grads_scratch(rows, units, inputs, n_threads), table)
+    with nogil:
+        table.affine_grads(rows, units, inputs, split, data(grad), grad_row, data(x), x_row, weight, data(grad_bias), block.pointer, n_threads)

@@ -144,7 +144,9 @@ class Recurrent(Function, arrays=True):
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
-        found, sums = [], None if directions[0][2] is None else channel_sum(all_gates).reshape(count, -1)
+        found, sums = [], None
+        if directions[0][2] is not None and seen is None:
+            sums = channel_sum(all_gates).reshape(count, -1)
         for d, weights in enumerate(directions):
             before = {"h": (outs[d], h0[d]), "c": (cells and cells[d], None if c0 is None else c0[d])}
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
@@ -254,10 +256,10 @@ class Run:
     def weight_grads(self, needs, extra, grad_h, weights, bias):
         """Gradients from the sums of the gates' gradients, in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
         need_ih, need_hh, need_b_ih, need_b_hh, need_hr, need_peephole = needs
-        if self.seen is None:
+        if self.seen is None or not any(needs[:4]):
             grad_ih, grad_hh = self.for_input() if need_ih else None, self.for_state(weights[1].shape, extra) if need_hh else None
         else:
-            grad_ih, grad_hh = self.for_both(weights[1].shape[1]) if need_ih or need_hh else (None, None)
+            grad_ih, grad_hh, bias = self.for_both(weights[1].shape[1], need_b_ih or need_b_hh)
         return (
             grad_ih,
             grad_hh,
@@ -279,10 +281,13 @@ class Run:
         kernels.gemm(grads.T, values, out, None, False, n_threads())
         return out
 
-    def for_both(self, width):
-        """Gradients of W_ih and W_hh, where the kernel has kept what they were multiplied with side by side."""
-        both = self.product(self.grads, self.seen)
-        return ascontiguous(both[:, width:]), ascontiguous(both[:, :width])
+    def for_both(self, width, biased):
+        """Gradients of W_ih, W_hh and the bias, where the kernel has kept what the weights were multiplied with side by side."""
+        gates, dtype = self.grads.shape[1], self.grads.dtype
+        grad_hh, grad_ih = empty((gates, width), dtype), empty((gates, self.seen.shape[1] - width), dtype)
+        grad_bias = empty((gates,), dtype) if biased else None
+        kernels.affine_grads(self.grads, self.seen, [grad_hh, grad_ih], grad_bias, n_threads())
+        return grad_ih, grad_hh, grad_bias
 
     def for_input(self):
         if self.cell != "gru":

@@ -5,7 +5,7 @@ Where a sum has a fixed order in the compiled kernel, the twin may round differe
 
 from .activations import activate, activate_grad, add_rows, relu, relu_grad
 from .convolution import conv, conv_grad_weight, conv_grad_x, conv_grads, sum_channels
-from .matmul import gemm
+from .matmul import affine_grads, gemm
 from .normalisation import batch_norm, batch_norm_grad, row_norm, row_norm_grad
 from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
@@ -20,6 +20,7 @@ __all__ = [
     "adam_step",
     "add_at_places",
     "add_rows",
+    "affine_grads",
     "batch_norm",
     "batch_norm_grad",
     "conv",

@@ -4,6 +4,7 @@
 #define PRECISION f64
 
 #include "activations.h"
+#include "affine_grads.h"
 #include "conv_ways.h"
 #include "gemm.h"
 #include "max.h"

@@ -43,17 +43,26 @@ static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
     return blocks;
 }
 
-/* A tile of C that is not whole goes by way of a buffer. */
-static void NAME(edge_tile)(NAME(tile_function) function, NAME(tile_job) job, isize rows, isize cols) {
+/* A tile of C that is not whole goes by way of a buffer; its columns from `cut` on are those of `rest`. */
+static void NAME(split_tile)(NAME(tile_function) function, NAME(tile_job) job, isize rows, isize cols, isize cut, REAL *rest, isize rest_row) {
     REAL buffer[MR * NR] __attribute__((aligned(64)));
     REAL *c = job.c;
     const isize ldc = job.ldc;
-    if (job.add)
-        for (isize i = 0; i < rows; i++) copy_run(buffer + i * NR, c + i * ldc, cols);
+    for (isize i = 0; i < rows && job.add; i++) {
+        copy_run(buffer + i * NR, c + i * ldc, cut);
+        if (cut < cols) copy_run(buffer + i * NR + cut, rest + i * rest_row, cols - cut);
+    }
     job.c = buffer;
     job.ldc = NR;
     function(&job);
-    for (isize i = 0; i < rows; i++) copy_run(c + i * ldc, buffer + i * NR, cols);
+    for (isize i = 0; i < rows; i++) {
+        copy_run(c + i * ldc, buffer + i * NR, cut);
+        if (cut < cols) copy_run(rest + i * rest_row, buffer + i * NR + cut, cols - cut);
+    }
+}
+
+static void NAME(edge_tile)(NAME(tile_function) function, NAME(tile_job) job, isize rows, isize cols) {
+    NAME(split_tile)(function, job, rows, cols, cols, NULL, 0);
 }
 
 static void NAME(finish_tile)(REAL *c, isize ldc, isize rows, isize cols, const REAL *bias, int relu) {
@@ -99,7 +108,7 @@ INLINE void NAME(bring)(const NAME(ahead) *next, isize first, isize last) {
 /* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. */
 static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *packed_b, isize i0, isize m, NAME(part) part, isize first,
                              isize last, isize kc, int add, int finish, const NAME(ahead) *next) {
-    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .ldc = g->c_row};
+    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add};
     const isize calls = min_size(BRING_PANELS, last - first) * ceil_div(m, MR);
     isize call = calls - (last - first) * ceil_div(m, MR); /* below zero before the panels that bring */
     for (isize panel = first; panel < last; panel++) {
@@ -107,13 +116,16 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
         const isize j = part.jc + start;
         job.b = packed_b + start * kc;
         job.ldb = vecs * LANES;
+        const int in_rest = g->split && j >= g->split;
+        const isize cut = g->split && !in_rest ? min_size(cols, g->split - j) : cols;
+        job.ldc = in_rest ? g->c_rest_row : g->c_row;
         for (isize i = 0; i < m; i += MR) {
-            const isize rows = min_size(MR, m - i);
+            const isize rows = min_size(MR, m - i), row = i0 + i;
             const NAME(tile_function) function = NAME(tiles_packed)[vecs - 1][rows - 1];
             job.a = packed_a + i * kc;
-            job.c = g->c + (i0 + i) * g->c_row + j;
-            if (cols == vecs * LANES) function(&job);
-            else NAME(edge_tile)(function, job, rows, cols);
+            job.c = in_rest ? g->c_rest + row * g->c_rest_row + j - g->split : g->c + row * g->c_row + j;
+            if (cols == vecs * LANES && cut == cols) function(&job);
+            else NAME(split_tile)(function, job, rows, cols, cut, g->c_rest + row * g->c_rest_row, g->c_rest_row);
             if (next->runs > 0 && call >= 0) NAME(bring)(next, next->runs * call / calls, next->runs * (call + 1) / calls);
             call++;
             if (finish && (g->bias || g->relu)) NAME(finish_tile)(job.c, g->c_row, rows, cols, g->bias ? g->bias + j : NULL, g->relu);
@@ -146,6 +158,25 @@ INLINE NAME(item) NAME(item_at)(const NAME(matrices) *g, NAME(blocks) blocks, NA
     return found;
 }
 
+/* sums[i] = (add: +=) the sum of row i of a packed A block, four steps of k side by side. */
+static void NAME(sum_rows_of_a)(const REAL *packed_a, isize m, isize kc, REAL *sums, int add) {
+    for (isize i = 0; i < m; i += MR) {
+        const isize rows = min_size(MR, m - i);
+        const REAL *p = packed_a + i * kc;
+        REAL part[4][MR] = {{0}};
+        isize k = 0;
+        for (; rows == MR && k + 4 <= kc; k += 4, p += 4 * MR)
+            for (int step = 0; step < 4; step++)
+                for (int r = 0; r < MR; r++) part[step][r] += p[step * MR + r];
+        for (; k < kc; k++, p += rows)
+            for (isize r = 0; r < rows; r++) part[k & 3][r] += p[r];
+        for (isize r = 0; r < rows; r++) {
+            const REAL sum = (part[0][r] + part[1][r]) + (part[2][r] + part[3][r]);
+            sums[i + r] = add ? sums[i + r] + sum : sum;
+        }
+    }
+}
+
 /* The items of a part that are this thread's. */
 static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {
     const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), groups = blocks.m_blocks % team ? min_size(part.panels, team) : 1;
@@ -159,6 +190,7 @@ static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NA
             next = NAME(look_ahead)(g, then.i0, then.m, then.k, then.kc);
         }
         NAME(pack_a)(packed_a, g->a + item.i0 * g->a_row + item.k * g->a_col, g->a_row, g->a_col, item.m, item.kc);
+        if (g->sums && part.jc + item.first == 0) NAME(sum_rows_of_a)(packed_a, item.m, item.kc, g->sums + item.i0, item.k > 0);
         NAME(macro_tile)(g, packed_a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
                          item.k > 0, item.k + item.kc >= g->k, &next);
     }

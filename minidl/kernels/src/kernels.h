@@ -68,6 +68,9 @@ typedef struct {
     void (*gemm)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_batch, ptrdiff_t a_row, ptrdiff_t a_col,
                  const void *b, ptrdiff_t b_batch, ptrdiff_t b_row, ptrdiff_t b_col, void *c, ptrdiff_t c_batch, ptrdiff_t c_row,
                  const void *bias, int relu, void *scratch, int n_threads);
+    ptrdiff_t (*affine_grads_scratch)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, int n_threads);
+    void (*affine_grads)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, ptrdiff_t split, const void *grad, ptrdiff_t grad_row, const void *x,
+                         ptrdiff_t x_row, void *const weight[2], void *bias, void *scratch, int n_threads);
 
     ptrdiff_t (*conv_scratch)(const conv_shape *shape, int n_threads);
     void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads);

@@ -17,6 +17,10 @@ typedef struct {
     isize c_row;
     const REAL *bias; /* per column, or NULL */
     int relu;
+    isize split;      /* columns of C from here on are in another array; 0: none */
+    REAL *c_rest;
+    isize c_rest_row;
+    REAL *sums;       /* of the rows of A, or NULL */
 } NAME(matrices);
 
 /* Blocks of equal size, so that the last one is not a sliver. */

@@ -2,6 +2,8 @@
 const kernel_table NAME(table) = {
     .gemm_scratch = NAME(gemm_scratch),
     .gemm = NAME(gemm),
+    .affine_grads_scratch = NAME(affine_grads_scratch),
+    .affine_grads = NAME(affine_grads),
     .conv_scratch = NAME(conv_scratch),
     .conv = NAME(conv),
     .conv_grad_x_scratch = NAME(conv_grad_x_scratch),
