@@ -211,8 +211,14 @@ class Linear(Function, arrays=True):
         if out is not None:
             grad = ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
         grad_x = None if weight is None else MatMul.apply(grad, weight)  # (N, U) x (U, D)
-        grad_weight = None if x is None else MatMul.apply(grad.swapaxes(0, 1), x)  # (U, N) x (N, D)
-        return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None
+        if x is None or isinstance(grad, Tensor):
+            grad_weight = None if x is None else MatMul.apply(grad.swapaxes(0, 1), x)  # (U, N) x (N, D)
+            return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None
+        grad_weight, grad_bias = empty((grad.shape[1], x.shape[1]), grad.dtype), None
+        if ctx.needs_input_grad[2]:
+            grad_bias = empty((grad.shape[1],), grad.dtype)
+        kernels.affine_grads(ascontiguous(grad), ascontiguous(x), [grad_weight], grad_bias, n_threads())
+        return grad_x, grad_weight, grad_bias, None
 
 
 def linear(input, weight, bias=None):
