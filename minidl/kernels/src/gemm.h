@@ -2,7 +2,7 @@
  *
  *     for each block of NC columns and KB steps          B block: packed by all threads together
  *       for each (block of MC rows, group of panels)     one item of work
- *         for each block of KC steps of the sum          A block: packed by the thread that has the item
+ *         for each block of KC steps of the sum          A block: packed by the thread that has the item, unless few panels meet it
  *           for each panel of B                          KC x NR values: first cache
  *             for each panel of A                        KC x MR values, from the A block: second cache
  *               one micro-kernel call                    MR x NR tile of C: registers
@@ -105,10 +105,13 @@ INLINE void NAME(bring)(const NAME(ahead) *next, isize first, isize last) {
         for (isize i = 0; i < next->length; i += 64 / (isize)sizeof(REAL)) __builtin_prefetch(next->from + run * next->step + i, 0, 2);
 }
 
-/* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. */
-static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *packed_b, isize i0, isize m, NAME(part) part, isize first,
-                             isize last, isize kc, int add, int finish, const NAME(ahead) *next) {
-    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add};
+/* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. A is packed, or (packed_a NULL) read
+ * where it lies from `a` on. */
+static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *a, const REAL *packed_b, isize i0, isize m, NAME(part) part,
+                             isize first, isize last, isize kc, int add, int finish, const NAME(ahead) *next) {
+    isize a_row[MR];
+    for (isize i = 0; i < MR; i++) a_row[i] = i * g->a_row;
+    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .a_row = a_row, .a_step = 1};
     const isize calls = min_size(BRING_PANELS, last - first) * ceil_div(m, MR);
     isize call = calls - (last - first) * ceil_div(m, MR); /* below zero before the panels that bring */
     for (isize panel = first; panel < last; panel++) {
@@ -121,8 +124,8 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
         job.ldc = in_rest ? g->c_rest_row : g->c_row;
         for (isize i = 0; i < m; i += MR) {
             const isize rows = min_size(MR, m - i), row = i0 + i;
-            const NAME(tile_function) function = NAME(tiles_packed)[vecs - 1][rows - 1];
-            job.a = packed_a + i * kc;
+            const NAME(tile_function) function = (packed_a ? NAME(tiles_packed) : NAME(tiles_rows))[vecs - 1][rows - 1];
+            job.a = packed_a ? packed_a + i * kc : a + i * g->a_row;
             job.c = in_rest ? g->c_rest + row * g->c_rest_row + j - g->split : g->c + row * g->c_row + j;
             if (cols == vecs * LANES && cut == cols) function(&job);
             else NAME(split_tile)(function, job, rows, cols, cut, g->c_rest + row * g->c_rest_row, g->c_rest_row);
@@ -177,6 +180,10 @@ static void NAME(sum_rows_of_a)(const REAL *packed_a, isize m, isize kc, REAL *s
     }
 }
 
+/* Whether A is read where it lies: its rows are contiguous, and so few panels meet it that packing would cost more than it saves. */
+#define FEW_PANELS 12
+INLINE int NAME(is_in_place)(const NAME(matrices) *g, isize panels) { return g->a_col == 1 && panels <= FEW_PANELS && !g->sums; }
+
 /* The items of a part that are this thread's. */
 static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {
     const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), groups = blocks.m_blocks % team ? min_size(part.panels, team) : 1;
@@ -189,9 +196,11 @@ static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NA
             const NAME(item) then = NAME(item_at)(g, blocks, part, groups, number + 1);
             next = NAME(look_ahead)(g, then.i0, then.m, then.k, then.kc);
         }
-        NAME(pack_a)(packed_a, g->a + item.i0 * g->a_row + item.k * g->a_col, g->a_row, g->a_col, item.m, item.kc);
+        const REAL *a = g->a + item.i0 * g->a_row + item.k * g->a_col;
+        const int in_place = NAME(is_in_place)(g, item.last - item.first);
+        if (!in_place) NAME(pack_a)(packed_a, a, g->a_row, g->a_col, item.m, item.kc);
         if (g->sums && part.jc + item.first == 0) NAME(sum_rows_of_a)(packed_a, item.m, item.kc, g->sums + item.i0, item.k > 0);
-        NAME(macro_tile)(g, packed_a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
+        NAME(macro_tile)(g, in_place ? NULL : packed_a, a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
                          item.k > 0, item.k + item.kc >= g->k, &next);
     }
 }
