@@ -148,7 +148,7 @@ def _final(tensor, gradient, graph):
 
 
 def _owned(leaf, gradient, taken):
-    """Return the gradient as a C-contiguous array that nothing else refers to; copies only where it must."""
+    """Return the gradient as a C-contiguous, writeable array that nothing else refers to; copies only where it must."""
     array, wanted = gradient, leaf._array
     if type(array) is not np.ndarray:
         array = np.asarray(array, wanted.dtype)
@@ -156,7 +156,7 @@ def _owned(leaf, gradient, taken):
         raise GradError(word("backward", "a gradient came out in the wrong shape", leaf=wanted.shape, gradient=array.shape))
     if array.dtype != wanted.dtype:
         array = array.astype(wanted.dtype)
-    elif id(array) in taken or not array.flags.c_contiguous or _is_part(array):
+    elif id(array) in taken or not array.flags.carray or _is_part(array):
         array = array.copy()
     taken.add(id(array))
     return array

@@ -67,6 +67,13 @@ class TestBackward:
         x.grad.mul_(3)
         assert x.grad.tolist() == [3, 3] and x.grad.is_contiguous()
 
+    @pytest.mark.parametrize("equation", ["ij->ij", "ij->ji", "ij->i", "ij->"])
+    def test_the_gradient_of_a_copy_can_be_changed(self, equation):
+        x = minidl.rand(5, 1, requires_grad=True)
+        minidl.einsum(equation, x).sum().backward()
+        x.grad.mul_(3)
+        assert x.grad.tolist() == [[3]] * 5
+
     def test_a_transposed_gradient_is_stored_in_order(self):
         x = minidl.rand(2, 3, requires_grad=True)
         (x.T * minidl.rand(3, 2)).sum().backward()
