@@ -8,6 +8,7 @@ from . import hooks, versions
 from .engine import Goal, hooked, walk
 from .errors import DTypeError, GradError, ShapeError, word
 from .kernels import numpy_from_pool
+from .kernels.memory import Block
 from .tensor import Tensor, wrap
 
 __all__ = ["backward", "grad"]
@@ -163,9 +164,13 @@ def _owned(leaf, gradient, taken):
 
 
 def _is_part(array):
-    """Whether the memory belongs to another array that is larger, or that anything else than this view refers to."""
+    """Whether the memory belongs to another array that is larger, has it from others, or is referred to by anything but this view."""
     base = array.base
-    return isinstance(base, np.ndarray) and (base.nbytes != array.nbytes or getrefcount(base) > 3)  # the view, this name, the argument
+    if not isinstance(base, np.ndarray):
+        return False
+    own = base.flags.owndata or isinstance(base.base, Block)
+    # Three know the base: the view, the name here and the argument, asked for anew since from Python 3.14 on a name's is not counted.
+    return not own or base.nbytes != array.nbytes or getrefcount(array.base) > 3
 
 
 def _deposit(leaf, gradient, graph, taken):

@@ -139,6 +139,21 @@ class TestBackward:
         Keep.apply(x).backward(minidl.ones(2, dtype=minidl.float64))
         assert x.grad.tolist() == [2, 2] and not np.shares_memory(x.grad.numpy(), held[0])
 
+    def test_a_gradient_on_the_memory_of_others_is_copied(self):
+        memory = bytearray(np.full(2, 2.0).tobytes())
+
+        class Foreign(Function):
+            def forward(ctx, x):
+                return x + 0
+
+            def backward(ctx, grad):
+                return minidl.from_numpy(np.frombuffer(memory))
+
+        x = leaf(1.0, 2.0)
+        for _ in range(2):
+            Foreign.apply(x).sum().backward()
+        assert x.grad.tolist() == [4, 4] and np.frombuffer(memory).tolist() == [2, 2]
+
     def test_a_gradient_in_another_shape_is_not_copied(self):
         made = []
 
