@@ -148,6 +148,32 @@ def test_memory_layout_does_not_matter(spec, layout, rng):
                 np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
+def backwards(array):
+    """The same values, the last first in memory."""
+    turned = (*(slice(None, None, -1) for _ in array.shape), ...)
+    return array[turned].copy()[turned]
+
+
+def repeated(array):
+    """One value for all, in memory once."""
+    return np.broadcast_to(array.flat[0] if array.size else 0.0, array.shape)
+
+
+@differentiable
+@pytest.mark.parametrize("layout", [fortran, spaced, read_only, backwards, repeated])
+def test_memory_layout_of_gradients_does_not_matter(spec, layout, rng):
+    for args, kwargs in spec.samples(rng):
+        inputs, outputs = evaluate(spec, args, kwargs, requires_grad=True)
+        wanted, ends = [[each for each in side if each.requires_grad] for side in (inputs, outputs)]
+        if not wanted or not ends:
+            continue
+        seeds = [layout(rng.normal(size=tuple(end.shape))) for end in ends]
+        plain = grad(ends, wanted, [minidl.tensor(seed) for seed in seeds], retain_graph=True, allow_unused=True, materialize_grads=True)
+        other = grad(ends, wanted, [minidl.from_numpy(seed) for seed in seeds], allow_unused=True, materialize_grads=True)
+        for a, b in zip(plain, other, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-14)
+
+
 @every
 def test_inputs_are_left_alone(spec, rng):
     for args, kwargs in spec.samples(rng):

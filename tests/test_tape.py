@@ -74,6 +74,12 @@ class TestBackward:
         x.grad.mul_(3)
         assert x.grad.tolist() == [[3]] * 5
 
+    @pytest.mark.parametrize(
+        "reduce", [lambda x: x.sum(0).sum(), lambda x: x.amax(1).sum(), lambda x: minidl.stack([x.prod(0), x.logsumexp(0)], 1).sum()]
+    )
+    def test_a_reduction_of_a_reduction(self, reduce):
+        assert minidl.autograd.gradcheck(reduce, minidl.tensor([[1.0, 2.0], [4.0, 3.0]], dtype=minidl.float64, requires_grad=True))
+
     def test_a_transposed_gradient_is_stored_in_order(self):
         x = minidl.rand(2, 3, requires_grad=True)
         (x.T * minidl.rand(3, 2)).sum().backward()

@@ -21,6 +21,8 @@ def spread(grad, shape, axes, keepdim):
     if isinstance(grad, Tensor):
         return grad.expand(shape)
     grad = np.asarray(grad)
+    if not grad.flags.c_contiguous:
+        return np.broadcast_to(grad, shape)
     strides = tuple(0 if i in axes else stride for i, stride in enumerate(grad.strides))
     return np.ndarray(shape, grad.dtype, grad, 0, strides)
 
