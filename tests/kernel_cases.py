@@ -44,8 +44,8 @@ def gemm_cases(rng, dtype):
         [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False],
         {2},
     )
-    sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30), (6, 5, 0), (17, 0, 3)]
-    for rows, units, inputs in sizes:
+    sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30)]
+    for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3)]:
         for split in {inputs, inputs // 2, min(1, inputs), min(48, inputs)}:
             grad = values(rng, (rows, units + 3), dtype)[:, :units]
             weights = [poisoned((units, width), dtype) for width in ((split, inputs - split) if split < inputs else (inputs,))]
