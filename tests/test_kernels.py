@@ -59,6 +59,20 @@ def test_values_equal_the_twin_in_float64(family, dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shift", [0, 1], ids=["aligned", "unaligned"])
+def test_relu_of_more_than_the_caches_hold(shift, dtype, rng):
+    size = (8 << 20) // np.dtype(dtype).itemsize + 21
+    x, grad = rng.standard_normal((2, size)).astype(dtype)
+    bits, out = np.full(-(-size // 8), 0xA5, np.uint8), kernels.empty((size + 9,), np.dtype(dtype))
+    out[...], inner = 7, out[shift : shift + size]
+    for kernel, *arguments in (("relu", x, inner, bits), ("relu_grad", grad, bits, inner), ("relu_grad", grad, np.maximum(x, 0), inner)):
+        getattr(compiled, kernel)(*arguments, 2)
+        np.testing.assert_array_equal(inner, np.where(x > 0, x if kernel == "relu" else grad, 0), err_msg=kernel)
+        assert (out[:shift] == 7).all() and (out[shift + size :] == 7).all()
+    np.testing.assert_array_equal(bits, np.packbits(x > 0, bitorder="little"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bits_do_not_depend_on_the_threads(family, dtype, rng):
     for name, arguments, outputs in family(rng, dtype):
