@@ -44,6 +44,7 @@ def gemm_cases(rng, dtype):
         [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False],
         {2},
     )
+    yield "affine_grads", [values(rng, (1, 3), dtype)[::-1], values(rng, (1, 5), dtype)[::-1], [poisoned((3, 5), dtype)], None], {2}
     sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30)]
     for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3)]:
         for split in {inputs, inputs // 2, min(1, inputs), min(48, inputs)}:

@@ -64,6 +64,8 @@ cdef Py_ssize_t row_stride(cnp.ndarray x) except -1:
     if cnp.PyArray_NDIM(x) != 2:
         raise ValueError(f"affine_grads takes matrices, got shape {(<object> x).shape}")
     strides_of(x, strides)
+    if x.shape[0] < 2:
+        strides[1] = x.shape[1]  # of a single row NumPy keeps any stride, as of one turned over
     if cnp.PyArray_SIZE(x) > 0 and (x.shape[1] > 1 and strides[2] != 1 or strides[1] < 0):
         raise ValueError(f"affine_grads takes matrices with contiguous rows, got strides {(<object> x).strides}")
     return strides[1]
