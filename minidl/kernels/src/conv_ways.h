@@ -3,6 +3,7 @@
  *     all three         conv_depthwise.h, conv_depthwise_lanes.h for filters of one channel each; all gradients at once
  *                       conv_winograd.h, conv_winograd_weight.h for 3x3 and 5x5 filters, and 4x4 with stride 2, with many channels
  *                       conv_columns.h for few pixels with many weights (the gradient of weights asks for it before Winograd's)
+ *                       conv_broadcast.h, conv_broadcast_weight.h where filters fill vectors better than rows of pixels do (not conv_grad_x)
  *     conv              conv_direct.h with few products per output, conv_bands.h with strides and for images beyond the cache,
  *                       else conv.h: the packed core
  *     conv_grad_x       conv_bands.h with strides and for images beyond the cache, conv_scatter.h for small images with few zeros
@@ -15,6 +16,7 @@
 
 #include "conv.h"
 #include "conv_bands.h"
+#include "conv_broadcast_weight.h"
 #include "conv_columns.h"
 #include "conv_depthwise_grad.h"
 #include "conv_depthwise_lanes_grad.h"
@@ -34,6 +36,7 @@ isize NAME(conv_scratch)(const conv_shape *s, int n_threads) {
     if (is_depthwise(s)) return NAME(depthwise_scratch)(s, n_threads);
     if (tile) return NAME(winograd_scratch)(s, 0, tile, n_threads);
     if (NAME(is_columns)(s, COLUMNS_FORWARD)) return NAME(columns_scratch)(s, COLUMNS_FORWARD, n_threads);
+    if (NAME(is_broadcast)(s)) return NAME(broadcast_scratch)(s, n_threads);
     if (NAME(is_direct)(&bands, s)) return NAME(direct_scratch)(&bands, s, n_threads);
     return NAME(is_bands)(&bands, s, 0) ? NAME(bands_scratch)(&bands, s, n_threads) : NAME(packed_scratch)(s, n_threads);
 }
@@ -46,6 +49,7 @@ void NAME(conv)(const conv_shape *s, const void *x, const void *weight, const vo
     else if (is_depthwise(s)) NAME(depthwise)(s, x, weight, bias, relu, out, scratch, n_threads);
     else if (tile) NAME(winograd_conv)(s, 0, tile, x, weight, bias, relu, out, scratch, n_threads);
     else if (NAME(is_columns)(s, COLUMNS_FORWARD)) NAME(run_columns)(s, COLUMNS_FORWARD, x, weight, bias, relu, out, scratch, n_threads);
+    else if (NAME(is_broadcast)(s)) NAME(broadcast_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
     else if (NAME(is_direct)(&bands, s)) NAME(direct_conv)(&bands, s, x, weight, bias, relu, out, scratch, n_threads);
     else if (NAME(is_bands)(&bands, s, 0)) NAME(run_bands)(&bands, s, x, weight, bias, relu, out, scratch, n_threads);
     else NAME(packed_conv)(s, x, weight, bias, relu, out, scratch, n_threads);
@@ -96,6 +100,7 @@ isize NAME(conv_weight_scratch)(const conv_shape *s, int n_threads) {
     if (NAME(is_columns)(s, COLUMNS_WEIGHT)) return NAME(columns_scratch)(s, COLUMNS_WEIGHT, n_threads);
     const isize many = NAME(many_scratch)(s, n_threads);
     if (tile) return max_size(many, NAME(winograd_weight_scratch)(s, tile, n_threads));
+    if (NAME(is_broadcast_weight)(s)) return NAME(broadcast_weight_scratch)(s, n_threads);
     return NAME(is_few)(&few, s) ? max_size(many, NAME(few_scratch)(&few, s, n_threads)) : many;
 }
 
@@ -120,6 +125,9 @@ void NAME(conv_grad_weight)(const conv_shape *s, const void *grad, const void *x
     }
     if (tile) {
         if (NAME(winograd_grad_weight)(s, tile, grad, x, grad_weight, scratch, n_threads)) return;
+    } else if (NAME(is_broadcast_weight)(s)) {
+        NAME(broadcast_grad_weight)(s, grad, x, grad_weight, scratch, n_threads);
+        return;
     } else if (NAME(is_few)(&few, s)) {
         NAME(few_grad_weight)(&few, s, grad, x, grad_weight, scratch, n_threads);
         if (NAME(all_finite)(grad_weight, s->groups * s->filters * s->channels * volume(s->kernel))) return;
