@@ -148,6 +148,16 @@ def test_relu_in_place_overwrites_its_input_and_keeps_the_graph(dtype):
     assert leaf.tolist() == [[0, 2], [3, 0]]
 
 
+@pytest.mark.parametrize("op", [F.relu, lambda x: minidl.relu_(x * 1)])
+def test_what_relu_returned_and_what_it_was_given_may_change(op):
+    x = minidl.tensor([-1.0, 2.0, -3.0, 4.0], requires_grad=True)
+    given = x * 1
+    out = op(given).mul_(3)
+    given.neg_()
+    (out * out + given).sum().backward()
+    assert x.grad.tolist() == [-1, 35, -1, 71]
+
+
 def test_relu_in_place_on_views_and_what_is_refused():
     leaf = minidl.tensor([[-1.0, 2.0], [3.0, -4.0]], requires_grad=True)
     x = leaf * 1
