@@ -7,8 +7,8 @@ cdef uint8_t *mask_of(cnp.ndarray x, object mask, bint written) except? NULL:
     if mask is None:
         return NULL
     bits = mask
-    if cnp.PyArray_TYPE(bits) != cnp.NPY_UINT8 or not cnp.PyArray_ISCARRAY_RO(bits) or cnp.PyArray_SIZE(bits) != (cnp.PyArray_SIZE(x) + 7) // 8 \
-            or (written and not cnp.PyArray_ISWRITEABLE(bits)):
+    if cnp.PyArray_TYPE(bits) != cnp.NPY_UINT8 or cnp.PyArray_SIZE(bits) != (cnp.PyArray_SIZE(x) + 7) // 8 \
+            or not cnp.PyArray_ISCARRAY_RO(bits) or (written and not cnp.PyArray_ISWRITEABLE(bits)):
         raise TypeError(f"relu: a mask must have a bit for each value, got {bits.dtype} {(<object> bits).shape} for {(<object> x).shape}")
     return <uint8_t *> cnp.PyArray_DATA(bits)
 

@@ -107,4 +107,5 @@ def affine_grads(
             raise ValueError(f"affine_grads: grad_bias must have {units} values, got {grad_bias.size}")
     block = scratch(table.affine_grads_scratch(rows, units, inputs, n_threads), table)
     with nogil:
-        table.affine_grads(rows, units, inputs, split, data(grad), grad_row, data(x), x_row, weight, data(grad_bias), block.pointer, n_threads)
+        table.affine_grads(rows, units, inputs, split, data(grad), grad_row, data(x), x_row, weight, data(grad_bias), block.pointer,
+                           n_threads)
