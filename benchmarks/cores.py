@@ -6,16 +6,19 @@ libraries says which of them leaves more of a core unused. Samples taken meanwhi
 
 from __future__ import annotations
 
+import math
+
 from .workers import Worker, WorkerError
 
 WHOLE = 0.85  # of the peak of one thread times their number; two halves of one core reach 0.5
+PROBES = 60  # after so many without a whole moment there are no whole cores here, and every sample counts
 
 
 class Cores:
     """Asks a process of its own for the multiply-add peak of all threads against that of one; `busy` is the time this has cost."""
 
     def __init__(self, threads: int):
-        self.worker, self.busy = None, 0.0
+        self.worker, self.busy, self.shared = None, 0.0, 0
         if threads > 1:
             try:
                 self.worker = Worker("minidl", threads)
@@ -26,9 +29,19 @@ class Cores:
     def whole(self) -> bool:
         if self.worker is None:
             return True
-        reply = self.worker.ask("scaling")
+        try:
+            reply = self.worker.ask("scaling")
+        except WorkerError:
+            self.close()
+            return True
         self.busy += reply["busy"]
-        return reply["share"] >= WHOLE
+        if reply["share"] >= WHOLE:
+            self.shared = -math.inf
+            return True
+        self.shared += 1
+        if self.shared >= PROBES:
+            self.close()
+        return False
 
     def close(self) -> None:
         if self.worker:

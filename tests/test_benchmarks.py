@@ -198,9 +198,18 @@ def test_cores_are_watched_in_a_process_of_their_own():
     try:
         assert 0.0 < watch.worker.ask("scaling")["share"] < 2.0
         assert watch.whole() in (True, False) and watch.busy > 0
+        watch.worker.process.kill()
+        watch.worker.process.wait()
+        assert watch.whole() and watch.worker is None  # a watch that died stops no run
     finally:
         watch.close()
     assert cores.Cores(1).whole()
+
+
+def test_machines_without_whole_cores_are_measured_as_they_are(monkeypatch):
+    watch = cores.Cores(2)
+    monkeypatch.setattr(watch.worker, "ask", lambda do: {"share": 0.5, "busy": 0.0})
+    assert not any(watch.whole() for _ in range(cores.PROBES)) and watch.whole()
 
 
 def test_import_is_timed_in_fresh_processes():
