@@ -17,7 +17,7 @@
  *                write to the same lines. Sequences of different lengths come sorted and are dealt out in turns instead (0 1 2 2 1 0
  *                0 1 ...), so that threads have the same number of steps to go.
  *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
- *                weights too large for one core. Threads meet at a barrier after every step, which yields when it has spun for long.
+ *                weights too large for one core. Threads meet at a barrier after every step (meeting.h).
  *
  * Each sum runs over k in ascending order in one accumulator and each unit is in the same lane of the same tile in either case, so
  * that results have the same bits for any number of threads. */
