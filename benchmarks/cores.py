@@ -14,6 +14,11 @@ WHOLE = 0.85  # of the peak of one thread times their number; two halves of one 
 PROBES = 60  # after so many without a whole moment there are no whole cores here, and every sample counts
 
 
+def scaling(kernels, threads: int) -> float:
+    """The multiply-add peak of so many threads over that of one times their number."""
+    return kernels.peak_flops(threads) / threads / kernels.peak_flops(1)
+
+
 class Cores:
     """Asks a process of its own for the multiply-add peak of all threads against that of one; `busy` is the time this has cost."""
 

@@ -95,9 +95,11 @@ class Bench:
         return built | {"before": before, "peak": resident("VmHWM")}
 
     def scaling(self) -> dict:
-        """The multiply-add peak of all threads over that of one times their number, and the processor time this took in all."""
-        busy, kernels, threads = time.process_time(), self.library.kernels, self.library.get_num_threads()
-        share = kernels.peak_flops(threads) / threads / kernels.peak_flops(1)
+        """How the peak grows with the threads (see cores.py), and the processor time this took in all."""
+        from benchmarks import cores
+
+        busy = time.process_time()
+        share = cores.scaling(self.library.kernels, self.library.get_num_threads())
         return {"share": share, "busy": time.process_time() - busy}
 
     def drop(self) -> dict:

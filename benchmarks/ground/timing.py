@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import minidl
 from minidl import kernels
 
-from ..cores import WHOLE
+from ..cores import WHOLE, scaling
 from ..stats import median
 
 ATTEMPTS = 3
@@ -29,9 +29,9 @@ def calls_for(action: Callable[[], object], seconds: float) -> int:
 
 
 def whole_cores() -> bool:
-    """Whether the default threads reach their number times the peak of one (see `benchmarks.cores`)."""
+    """Whether the threads have whole cores at this moment."""
     threads = minidl.get_num_threads()
-    return threads == 1 or kernels.peak_flops(threads) >= WHOLE * threads * kernels.peak_flops(1)
+    return threads == 1 or scaling(kernels, threads) >= WHOLE
 
 
 def turns(actions: Mapping[str, Callable[[], object]], calls: Mapping[str, int], rounds: int) -> dict[str, float]:
@@ -47,9 +47,11 @@ def turns(actions: Mapping[str, Callable[[], object]], calls: Mapping[str, int],
 def medians(actions: Mapping[str, Callable[[], object]], rounds: int = 11, seconds: float = 0.03, alone: bool = True) -> dict[str, float]:
     """`turns` of calls that last about so many seconds; `alone`: taken again, up to twice, when the processors were not whole cores."""
     calls = {name: calls_for(action, seconds) for name, action in actions.items()}
-    for _ in range(ATTEMPTS if alone else 1):
-        whole = not alone or whole_cores()
-        found = turns(actions, calls, rounds)
-        if whole and (not alone or whole_cores()):
+    if not alone:
+        return turns(actions, calls, rounds)
+    after = whole_cores()
+    for _ in range(ATTEMPTS):
+        found, before, after = turns(actions, calls, rounds), after, whole_cores()
+        if before and after:
             break
     return found
