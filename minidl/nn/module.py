@@ -170,10 +170,15 @@ class Module:
 
     # ---- walking -------------------------------------------------------------------------------------------------
 
+    def _members(self, kind: str) -> list[tuple[str, Any]]:
+        """(name, value) of the attributes of one kind: what the view shows, without its cost."""
+        own = self.__dict__
+        return [(name, own[name]) for name, each in self._kinds.items() if each == kind]
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for the immediate children, each module once."""
         seen = set()
-        for name, module in self._modules.items():
+        for name, module in self._members(MODULE):
             if module is not None and id(module) not in seen:
                 seen.add(id(module))
                 yield name, module
@@ -192,7 +197,7 @@ class Module:
         if remove_duplicate:
             memo.add(self)
         yield prefix, self
-        for name, module in self._modules.items():
+        for name, module in self._members(MODULE):
             if module is not None:
                 yield from module.named_modules(memo, _join(prefix, name), remove_duplicate)
 
@@ -204,7 +209,7 @@ class Module:
         seen = set()
         owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in owners:
-            for name, value in View(module, kind).items():
+            for name, value in module._members(kind):
                 if value is None or (remove_duplicate and id(value) in seen):
                     continue
                 seen.add(id(value))
