@@ -88,18 +88,22 @@ class RNNBase(Module):
     @property
     def all_weights(self) -> list:
         """The parameters of each layer and direction, as lists."""
-        return [[each for each in weights if each is not None] for layer in range(self.num_layers) for weights in self._weights(layer)]
+        found = []
+        for layer in range(self.num_layers):
+            weights = self._weights(layer)
+            for first in range(0, len(weights), len(PARAMETERS)):
+                found.append([each for each in weights[first : first + len(PARAMETERS)] if each is not None])
+        return found
 
     def flatten_parameters(self) -> None:
         """Do nothing; it is here for code written for GPUs."""
 
-    def _weights(self, layer: int) -> list[tuple]:
-        """For each direction of a layer its parameters in the order of PARAMETERS, None for those it lacks."""
-        own: dict = self.__dict__
+    def _weights(self, layer: int) -> list:
+        """The parameters of a layer, one direction after the other, each in the order of PARAMETERS, None for those it lacks."""
+        own, names = self.__dict__, layer_names(layer, self._directions)
         if "parametrizations" in own:  # such weights are properties of the class
-            names = [name for d in range(self._directions) for name in parameter_names(layer, d)]
-            own = {name: getattr(self, name) for name in names if name in own or hasattr(type(self), name)}
-        return [tuple([own.get(name) for name in parameter_names(layer, d)]) for d in range(self._directions)]
+            return [getattr(self, name) if name in own or hasattr(type(self), name) else None for name in names]
+        return [own.get(name) for name in names]
 
     def forward(self, input: Any, hx: Any = None, *, lengths: Any = None, trace: RecurrentTrace | None = None) -> tuple:
         """Run the layers over a batch of sequences.
@@ -133,16 +137,18 @@ class RNNBase(Module):
             return self._packed(op, input, hx, trace)
         if not is_tensor(input):
             raise DTypeError(word(op, "input must be a tensor or a PackedSequence", input=type(input).__name__))
-        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
+        shape = input._array.shape
+        if len(shape) not in (2, 3) or shape[-1] != self.input_size:
             rule = f"input must be (T, N, {self.input_size}), (N, T, {self.input_size}) with batch_first, or (T, {self.input_size})"
-            raise ShapeError(word(op, rule, input=tuple(input.shape)))
-        single = input.ndim == 2
+            raise ShapeError(word(op, rule, input=shape))
+        single = len(shape) == 2
         if single:
             input = input.unsqueeze(1)  # (T, 1, D)
+            shape = shape[0], 1, shape[1]
         batch_first = self.batch_first and not single
-        steps, batch = (input.shape[1], input.shape[0]) if batch_first else (input.shape[0], input.shape[1])
+        steps, batch = (shape[1], shape[0]) if batch_first else (shape[0], shape[1])
         if steps == 0:
-            raise ShapeError(word(op, "a sequence must have at least one step", input=tuple(input.shape)))
+            raise ShapeError(word(op, "a sequence must have at least one step", input=shape))
         states = checked_states(op, self, hx, batch, single)
         out, last = self._run(op, input, states, dense_steps(steps, batch, batch_first), trace)
         if single:
@@ -181,11 +187,10 @@ class RNNBase(Module):
 
     def _run(self, op, x, states, steps, trace):
         """Every layer over the rows of x; returns the output and the list of last states."""
-        parameters = [[each for direction in self._weights(layer) for each in direction] for layer in range(self.num_layers)]
+        parameters = [self._weights(layer) for layer in range(self.num_layers)]
         expect_one_dtype(op, x, states, parameters[0][0])
-        shape, last = (self._directions, steps.batch, self._width), []
-        cells = (self._directions, steps.batch, self.hidden_size)
-        h0, c0 = np.zeros(shape, x._array.dtype), np.zeros(cells, x._array.dtype) if self.cell == "lstm" else None
+        shape, last, dtype = (self._directions, steps.batch, self._width), [], x._array.dtype
+        h0, c0 = np.zeros(shape, dtype), np.zeros((*shape[:2], self.hidden_size), dtype) if self.cell == "lstm" else None
         for layer in range(self.num_layers):
             if states is not None:
                 own = slice(layer * self._directions, (layer + 1) * self._directions)
@@ -212,6 +217,11 @@ class RNNBase(Module):
 
 
 @lru_cache(maxsize=256)
+def layer_names(layer: int, directions: int) -> tuple[str, ...]:
+    """The names of all parameters that a layer may have, one direction after the other."""
+    return tuple(name for direction in range(directions) for name in parameter_names(layer, direction))
+
+
 def parameter_names(layer: int, direction: int) -> tuple[str, ...]:
     """PyTorch's names of the parameters of a layer, in the order of PARAMETERS: weight_ih_l0, ..., or weight_ih_l0_reverse, ..."""
     return tuple(f"{name}_l{layer}{'_reverse' if direction else ''}" for name in PARAMETERS)

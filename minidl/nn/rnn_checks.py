@@ -69,8 +69,9 @@ def checked_states(op: str, layer: Any, hx: Any, batch: int, single: bool) -> li
 
 def expect_one_dtype(op: str, x: Tensor, states: list | None, weight: Tensor) -> None:
     """Raise unless input, states and parameters are all of float32 or all of float64."""
-    dtypes = {x.dtype, weight.dtype, *(state.dtype for state in states or ())}
-    if len(dtypes) != 1 or not has_kernel(x._array):
+    dtype = x._array.dtype
+    fits = has_kernel(x._array) and weight._array.dtype == dtype
+    if not fits or (states is not None and any(state._array.dtype != dtype for state in states)):
         got = {"input": x.dtype, "parameters": weight.dtype}
         if states is not None:
             got["states"] = tuple(str(state.dtype) for state in states)
