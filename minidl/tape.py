@@ -210,7 +210,7 @@ def _apply_to_arrays(cls, forward):
         if recorded:
             node._edges = edges
             outs = out if type(out) is tuple else (out,)
-            if node.saved_tensors:
+            if node.saved_tensors and not cls.once_differentiable:
                 node._ids = [*map(id, outs), *map(id, arrays)]
             node._outputs = None if outs is not out else [(each.shape, each.dtype) for each in outs]
             node._tick = clock()
