@@ -130,6 +130,51 @@ def test_sequential_fuses_without_a_difference(training, rng):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+PRODUCTS = {
+    "conv1d": (lambda: (nn.Conv1d(3, 5, 2), nn.BatchNorm1d(5)), (2, 3, 7)),
+    "conv2d": (lambda: (nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.BatchNorm2d(5), nn.ReLU()), (2, 3, 7, 5)),
+    "conv3d": (lambda: (nn.Conv3d(2, 3, 2), nn.BatchNorm3d(3, affine=False), nn.ReLU(inplace=True)), (2, 2, 4, 3, 5)),
+    "linear": (lambda: (nn.Linear(4, 33), nn.BatchNorm1d(33), nn.ReLU()), (5, 4)),
+    "untracked": (lambda: (nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)), (2, 2, 3, 3)),
+    "pooled": (lambda: (nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2)), (2, 2, 9, 8)),
+    "empty": (lambda: (nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU()), (0, 2, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("dtype", [minidl.float32, minidl.float64])
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_norm_over_the_result_before_it_makes_no_difference(name, dtype, rng):
+    make, shape = PRODUCTS[name]
+    model = nn.Sequential(*make()).to(dtype)
+    x = minidl.from_numpy(rng.standard_normal(shape)).to(dtype)
+    if x.numel():
+        model(minidl.from_numpy(rng.standard_normal(shape)).to(dtype))  # statistics of its own
+    before = [each.numpy().copy() for each in (x, *model.eval().buffers())]
+    with minidl.no_grad():
+        np.testing.assert_array_equal(model(x).numpy(), one_by_one(model, x).numpy())
+    for old, new in zip(before, (x, *model.buffers()), strict=True):
+        np.testing.assert_array_equal(old, new.numpy())
+
+
+def test_a_norm_is_written_over_nothing_that_is_seen_or_recorded(rng):
+    x = minidl.from_numpy(rng.standard_normal((2, 3, 5, 5)).astype(np.float32))
+    model, seen = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval(), []
+    model[1].running_mean.fill_(2.0)
+    assert "BatchNormBackward" in nodes_of(model(x))  # evaluation mode, recorded
+    product = model[0](x).detach().numpy()
+    handle = model[0].register_forward_hook(lambda module, args, out: seen.append(out))
+    with minidl.no_grad():
+        model(x)
+    handle.remove()
+    np.testing.assert_array_equal(seen[0].numpy(), product)
+    with pytest.raises(minidl.ShapeError, match="batch_norm: running_mean must have one value per channel"), minidl.no_grad():
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(5)).eval()(x)
+    model[1].running_mean.fill_(float("inf"))
+    model[1].weight.data.zero_()
+    with pytest.raises(minidl.GradError, match="BatchNorm: forward produced NaN"), minidl.no_grad(), minidl.autograd.detect_anomaly():
+        model(x)
+
+
 def nodes_of(out):
     names, stack = set(), [out.grad_fn]
     while stack:

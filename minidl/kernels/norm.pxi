@@ -40,7 +40,7 @@ def batch_norm(
     cnp.ndarray bias,            # IN    (C,) or None
     cnp.ndarray running_mean,    # INOUT (C,) or None; read only where not training, and then needed
     cnp.ndarray running_var,     # INOUT (C,) or None; likewise
-    cnp.ndarray out,             # OUT   (N, C, *spatial)
+    cnp.ndarray out,             # OUT   (N, C, *spatial), may be x
     cnp.ndarray stats,           # OUT   (2, C) float64: the means used, and 1 / sqrt(variance + eps)
     bint training,
     double momentum,

@@ -8,16 +8,14 @@ from typing import Any
 from .. import nn
 from ..creation import ones
 from ..errors import ArgumentError, word
-from ..nn.steps import steps
+from ..nn.steps import run
 
 __all__ = ["ConvNormActivation", "SqueezeExcitation", "StochasticDepth", "initialise", "through"]
 
 
 def through(input: Any, *modules: nn.Module) -> Any:
     """Give `input` to modules one after the other, batch norm and the ReLU behind it in one pass, as `nn.Sequential` does."""
-    for step in steps(list(modules)):
-        input = step(input)
-    return input
+    return run(list(modules), input)
 
 
 def initialise(model: nn.Module, linear_std: float | None = None) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import anomaly
 from ..arguments import is_whole
 from ..creation import empty, ones, zeros
 from ..dtypes import int64
 from ..errors import ArgumentError, ShapeError, word
-from ..ops.channel_norm import batch_norm, batch_norm_relu
+from ..modes import mode
+from ..ops.channel_norm import batch_norm, batch_norm_over, batch_norm_relu
+from ..ops.inplace import is_recorded
 from ..tensor import Tensor
 from ..versions import changed
 from . import init
@@ -129,6 +132,18 @@ class _BatchNorm(_NormBase):
     def forward_relu(self, input):
         """Return the rectifier of the normalised `input`, computed in one pass; `Sequential` calls this by itself."""
         return self._normalise(batch_norm_relu, input)
+
+    def forward_over(self, input, rectified):
+        """Return what `forward`, or `forward_relu`, does; `input` is the caller's to lose.
+
+        In evaluation mode, where nothing is recorded, it is written over; `Sequential` calls this by itself.
+        """
+        mean, var = self.running_mean, self.running_var
+        observed = anomaly.enabled or (mode.enabled and is_recorded(input, (self.weight, self.bias)))
+        if observed or self.training or mean is None or var is None:
+            return self.forward_relu(input) if rectified else self.forward(input)
+        self._check_input(input)
+        return batch_norm_over(input, mean, var, self.weight, self.bias, self.eps, rectified)
 
 
 class BatchNorm1d(_BatchNorm):

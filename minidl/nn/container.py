@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from .module import Module, _indent
 from .parameter import Parameter
 from .registry import MODULE
-from .steps import steps
+from .steps import run
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
@@ -126,13 +126,12 @@ class Sequential(_ModuleSequence):
         """Return the last module's output.
 
         A linear map, a convolution, a batch normalisation or a max pooling and the ReLU behind it are done in one pass, and so
-        are a ReLU and the max pooling behind it: the two commute, values and gradients alike. Modules with hooks keep their
-        places and are called one by one, and so are subclasses.
+        are a ReLU and the max pooling behind it: the two commute, values and gradients alike. Where nothing is recorded, a batch
+        normalisation in evaluation mode writes over what the linear map or convolution before it made. Modules with hooks keep
+        their places and are called one by one, and so are subclasses.
         """
         attributes = self.__dict__
-        for step in steps([attributes[name] for name, kind in self._kinds.items() if kind == MODULE]):
-            input = step(input)
-        return input
+        return run([attributes[name] for name, kind in self._kinds.items() if kind == MODULE], input)
 
     def _slice(self, key: slice):
         return (dict(list(self._modules.items())[key]),)

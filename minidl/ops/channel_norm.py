@@ -7,8 +7,8 @@ import numpy as np
 from .. import kernels, versions
 from ..errors import ArgumentError, shape_error, word
 from ..tape import Function
-from ..tensor import Tensor
-from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors, remembered
+from ..tensor import Tensor, wrap
+from .arrays import ascontiguous, empty, expect_floats, expect_numbers, has_kernel, n_threads, not_tensors
 from .norm_gradients import channel_layout, second_order
 from .relu import ReLUGrad
 
@@ -81,41 +81,45 @@ def before_relu(x, weight, bias, stats):
 PARAMETERS = "running_mean", "running_var", "weight", "bias"
 
 
-@remembered
-def check_batch_norm(op, x, sizes, training, eps):
-    """Raise unless the shape of x and those of what is given of PARAMETERS (else None) fit."""
+def check_batch_norm(op, input, given, training, momentum, eps):
+    """Raise unless dtypes, shapes and numbers fit; `given` are PARAMETERS, None for those that are not."""
+    expect_floats(op, input=input, **dict(zip(PARAMETERS, given, strict=True)))
+    expect_numbers(op, momentum=momentum if training else 0, eps=eps)
+    x = input._array.shape
     if len(x) < 2:
         raise shape_error(op, "input must have at least 2 dimensions, (N, C, ...)", input=x)
-    for name, size in zip(PARAMETERS, sizes, strict=True):
-        if size is not None and size != x[1:2]:
-            raise shape_error(op, f"{name} must have one value per channel of input", input=x, **{name: size})
+    for name, each in zip(PARAMETERS, given, strict=True):
+        if each is not None and each._array.shape != x[1:2]:
+            raise shape_error(op, f"{name} must have one value per channel of input", input=x, **{name: each._array.shape})
     if training and x[0] * prod(x[2:]) == 1:
         raise shape_error(op, "training needs more than one value per channel", input=x)
-    if not training and None in sizes[:2]:
+    if not training and any(each is None for each in given[:2]):
         raise ArgumentError(word(op, "without training, running_mean and running_var are needed"))
     if not eps >= 0:
         raise ArgumentError(word(op, "eps must not be negative", eps=eps))
 
 
-def normalise_channels(op, input, running_mean, running_var, weight, bias, training, momentum, eps, relu):
-    """The public functions below, the ReLU as an option."""
-    given = running_mean, running_var, weight, bias
+def checked_arrays(op, input, given, training, momentum, eps):
+    """The arrays of input and of PARAMETERS, None for those not given; or the worded error."""
     try:
         x, arrays = input._array, [None if each is None else each._array for each in given]
     except AttributeError:
         named = {name: each for name, each in zip(PARAMETERS, given, strict=True) if each is not None}
         raise not_tensors(op, input=input, **named) from None
-    dtype, sizes = x.dtype, []
-    fits = has_kernel(x)
+    mean, var, *_ = arrays
+    dtype, channels = x.dtype, x.shape[1:2]
+    fits = has_kernel(x) and x.ndim > 1 and type(eps) is float and eps >= 0 and type(momentum) is float
+    fits = fits and (x.size != x.shape[1] if training else mean is not None and var is not None)
     for array in arrays:
-        fits = fits and (array is None or array.dtype is dtype)
-        sizes.append(None if array is None else array.shape)
+        fits = fits and (array is None or (array.dtype is dtype and array.shape == channels))
     if not fits:
-        expect_floats(op, input=input, **dict(zip(PARAMETERS, given, strict=True)))
-    if type(eps) is not float or type(momentum) is not float:
-        expect_numbers(op, momentum=momentum if training else 0, eps=eps)
-    check_batch_norm(op, x.shape, tuple(sizes), bool(training), eps)
-    mean, var, _, _ = arrays
+        check_batch_norm(op, input, given, training, momentum, eps)
+    return x, *arrays
+
+
+def normalise_channels(op, input, running_mean, running_var, weight, bias, training, momentum, eps, relu):
+    """The public functions below, the ReLU as an option."""
+    _, mean, var, _, _ = checked_arrays(op, input, (running_mean, running_var, weight, bias), training, momentum, eps)
     if not training:
         return BatchNorm.apply(input, weight, bias, contiguous(mean), contiguous(var), False, 0.0, eps, relu)
     moved = [each for each in (mean, var) if each is not None]
@@ -129,6 +133,14 @@ def normalise_channels(op, input, running_mean, running_var, weight, bias, train
                 array[...] = new
             versions.changed(array)
     return out
+
+
+def batch_norm_over(input, running_mean, running_var, weight, bias, eps, relu):
+    """`batch_norm`, or `batch_norm_relu`, of an input that nobody else knows, without training and unrecorded: written over it."""
+    given = checked_arrays("batch_norm", input, (running_mean, running_var, weight, bias), False, 0.0, eps)
+    x, mean, var, weight, bias = map(contiguous, given)
+    kernels.batch_norm(x, weight, bias, mean, var, x, empty((2, x.shape[1]), FLOAT64), False, 0.0, eps, relu, n_threads())
+    return input if x is given[0] else wrap(x)
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
