@@ -194,30 +194,39 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return (out if alpha == 1 else out * alpha) + (input if beta == 1 else input * beta)
 
 
+def as_rows(x):
+    """The vectors of a tensor or array (*, D) as the rows of a matrix (N, D)."""
+    return x if x.ndim == 2 else x.reshape(volume(x.shape[:-1]), x.shape[-1])
+
+
 class Linear(Function, arrays=True):
-    """x (N, D) -> x weight^T + bias, then ReLU if asked; weight (U, D), bias (U,) or None."""
+    """x (*, D) -> x weight^T + bias, then ReLU if asked; weight (U, D), bias (U,) or None."""
 
     __slots__ = ()
 
     def forward(ctx, x, weight, bias, rectified):
-        need_x, need_weight, _, _ = ctx.needs_input_grad
-        out = empty((x.shape[0], weight.shape[0]), x.dtype)  # (N, U)
-        kernels.gemm(x, weight.T, out, None if bias is None else ascontiguous(bias), rectified, n_threads())
-        ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
+        out = empty((*x.shape[:-1], weight.shape[0]), x.dtype)  # (*, U)
+        kernels.gemm(as_rows(x), weight.T, as_rows(out), None if bias is None else ascontiguous(bias), rectified, n_threads())
+        if True in ctx.needs_input_grad:
+            need_x, need_weight, _, _ = ctx.needs_input_grad
+            ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
         return out
 
     def backward(ctx, grad):
         x, weight, out = ctx.saved_tensors
         if out is not None:
             grad = ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
+        shape, grad = grad.shape, as_rows(grad)  # (N, U)
         grad_x = None if weight is None else MatMul.apply(grad, weight)  # (N, U) x (U, D)
+        if weight is not None and len(shape) != 2:
+            grad_x = grad_x.reshape(*shape[:-1], weight.shape[1])  # (N, D) -> (*, D)
         if x is None or isinstance(grad, Tensor):
-            grad_weight = None if x is None else MatMul.apply(grad.swapaxes(0, 1), x)  # (U, N) x (N, D)
+            grad_weight = None if x is None else MatMul.apply(grad.swapaxes(0, 1), as_rows(x))  # (U, N) x (N, D)
             return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None
-        grad_weight, grad_bias = empty((grad.shape[1], x.shape[1]), grad.dtype), None
+        grad_weight, grad_bias = empty((grad.shape[1], x.shape[-1]), grad.dtype), None
         if ctx.needs_input_grad[2]:
             grad_bias = empty((grad.shape[1],), grad.dtype)
-        kernels.affine_grads(ascontiguous(grad), ascontiguous(x), [grad_weight], grad_bias, n_threads())
+        kernels.affine_grads(ascontiguous(grad), ascontiguous(as_rows(x)), [grad_weight], grad_bias, n_threads())
         return grad_x, grad_weight, grad_bias, None
 
 
@@ -259,7 +268,4 @@ def affine(input, weight, bias, rectified):
         raise shape_error("linear", "bias must have one value per row of weight", weight=w.shape, bias=bias_shape)
     if x.dtype is not w.dtype or not has_kernel(x) or (bias is not None and bias._array.dtype is not x.dtype):
         expect_floats("linear", input=input, weight=weight, bias=bias)
-    if x.ndim == 2:
-        return Linear.apply(input, weight, bias, rectified)
-    rows = Linear.apply(input.reshape(volume(x.shape[:-1]), x.shape[-1]), weight, bias, rectified)  # (N, U)
-    return rows.reshape(*x.shape[:-1], w.shape[0])
+    return Linear.apply(input, weight, bias, rectified)
