@@ -184,27 +184,27 @@ def _apply_to_arrays(cls, forward):
     def apply(*args):
         node = _new(cls)
         node.saved_tensors = ()
-        if type(args[0]) is _ndarray:  # most calls from a backward: nothing to record
+        if not isinstance(args[0], Tensor):  # most calls from a backward: nothing to record
             for arg in args:
                 if isinstance(arg, Tensor):
                     break
             else:
                 node.needs_input_grad = [False] * len(args)
                 return forward(node, *args)
-        edges, arrays = [None] * len(args), list(args)
-        tensors = recorded = False
-        for i, arg in enumerate(args):
-            if isinstance(arg, Tensor):
-                tensors = True
-                arrays[i] = arg._array
-                if arg._requires_grad and mode.enabled:
-                    recorded = True
-                    edges[i] = arg if arg._edge is None else arg._edge
+        recorded = False
+        if mode.enabled:
+            edges, arrays = [None] * len(args), list(args)
+            for i, arg in enumerate(args):
+                if isinstance(arg, Tensor):
+                    arrays[i] = arg._array
+                    if arg._requires_grad:
+                        recorded = True
+                        edges[i] = arg if arg._edge is None else arg._edge
+        else:
+            arrays = [arg._array if isinstance(arg, Tensor) else arg for arg in args]
         node.needs_input_grad = [edge is not None for edge in edges] if recorded else [False] * len(args)
         large = type(arrays[0]) is _ndarray and arrays[0].size > LARGE
         out = _in_pool(forward, node, *arrays) if large else forward(node, *arrays)
-        if not tensors:
-            return out
         if anomaly.enabled:
             anomaly.check_forward(node, arrays, out)
         if recorded:

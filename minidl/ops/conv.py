@@ -62,10 +62,11 @@ class Conv(Function, arrays=True):
     __slots__ = ("geometry", "shapes")
 
     def forward(ctx, x, weight, bias, out_shape, geometry, rectified):
-        need_x, need_weight, *_ = ctx.needs_input_grad
         ctx.geometry, ctx.shapes = geometry, (x.shape, weight.shape)
         out = empty(out_shape, x.dtype)
-        ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
+        if True in ctx.needs_input_grad:
+            need_x, need_weight, *_ = ctx.needs_input_grad
+            ctx.save_for_backward(x if need_weight else None, weight if need_x else None, out if rectified else None)
         bias = None if bias is None else ascontiguous(bias)
         if is_product(x.shape, weight.shape, geometry):
             kernels.gemm(rows(x), rows(weight).T, rows(out), bias, rectified, n_threads())  # (N, C K) x (C K, F)
