@@ -112,6 +112,21 @@ def test_threads_may_share_the_pool():
     assert not wrong
 
 
+def test_kernels_that_follow_each_other_share_their_scratch_memory():
+    def conv_with(filters):  # scratch memory of some megabytes, the more the more filters
+        x, weight = np.zeros((2, 512, 14, 14), np.float32), np.zeros((filters, 512, 3, 3), np.float32)
+        kernels.conv(x, weight, None, np.empty((2, filters, 14, 14), np.float32), (1, 1), (1, 1), (1, 1), 1, False, 1)
+
+    minidl.empty_cache()
+    conv_with(256)
+    before = minidl.memory_stats()
+    for filters in (200, 160, 128):
+        conv_with(filters)
+    after = minidl.memory_stats()
+    assert after["misses"] == before["misses"] or before["hits"] == after["hits"] == 0  # the latter without a pool
+    assert after["reserved"] == before["reserved"]
+
+
 def test_without_the_pool_everything_still_works():
     code = """
 import minidl

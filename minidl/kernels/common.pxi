@@ -179,7 +179,7 @@ cdef int some_threads(int n_threads) except -1:
 
 cdef Block scratch(Py_ssize_t n_values, const kernel_table *table):
     """Memory for so many values of the table's precision."""
-    return acquire(<size_t> n_values * (4 if table is &table_f32 else 8) + 64)
+    return acquire_scratch(<size_t> n_values * (4 if table is &table_f32 else 8) + 64)
 
 
 cdef int same_kind(cnp.ndarray first, cnp.ndarray x) except -1:

@@ -14,7 +14,7 @@ from libc.math cimport sqrt, sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
-from minidl.kernels.memory cimport Block, acquire
+from minidl.kernels.memory cimport Block, acquire, acquire_scratch
 
 cnp.import_array()
 

@@ -3,3 +3,4 @@ cdef class Block:
     cdef size_t size
 
 cdef Block acquire(size_t n_bytes)
+cdef Block acquire_scratch(size_t n_bytes)

@@ -2,7 +2,8 @@
 
 Sizes are rounded up to classes, eight to an octave, so that at most an eighth is wasted. A freed block goes onto the
 list of its class and is handed out again by the next request of that class: a training step asks for the same sizes
-each time, so from the second step on nothing is mapped, zeroed or faulted in.
+each time, so from the second step on nothing is mapped, zeroed or faulted in. What a kernel needs for its own time only
+may come from the list of a larger class.
 
     request 100,000 bytes -> class of 106,496 -> list [block, block] -> the block freed last, still warm in the cache
 
@@ -47,6 +48,7 @@ cnp.import_array()
 
 cdef enum:
     N_CLASSES = 320
+    TWO_OCTAVES = 16         # in classes
     UNIT = 64                # bytes of the smallest class, and the alignment of every block
     MAX_DIMS = 32
     FROM_POOL = 65536        # bytes from which NumPy's own results are worth the pool
@@ -189,6 +191,21 @@ cdef Block acquire(size_t n_bytes):
         raise MemoryError(f"minidl: cannot allocate {n_bytes} bytes")
     block.size = size
     return block
+
+
+cdef Block acquire_scratch(size_t n_bytes):
+    """Memory for the time of one kernel: of the free blocks of up to four times the size, the one freed last.
+
+    So kernels that follow each other work in the same memory, which is still in the cache, even where they ask for different sizes.
+    """
+    cdef int least = class_of(n_bytes), newest = least, index
+    cdef uint64_t when = 0
+    cdef FreeList *freed
+    for index in range(least, min(least + TWO_OCTAVES, N_CLASSES)):
+        freed = &lists[index]
+        if freed.first < freed.end and freed.blocks[freed.end - 1].when > when:
+            newest, when = index, freed.blocks[freed.end - 1].when
+    return acquire(n_bytes if newest == least else size_of(newest))
 
 
 def empty(shape, cnp.dtype dtype):
