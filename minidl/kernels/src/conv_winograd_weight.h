@@ -14,10 +14,10 @@
 #ifndef MINIDL_CONV_WINOGRAD_WEIGHT_H
 #define MINIDL_CONV_WINOGRAD_WEIGHT_H
 
-#include "conv_few.h"
 #include "conv_winograd.h"
 
 #define GRADIENT_VALUES (2 << 20) /* X and Y of a block of tiles have about so many values */
+#define LEAST_TILES 144             /* of a block */
 #define ITEM_FILTERS (8 * MR)     /* one block: filters of an item, at most */
 #define POINT_FILTERS (16 * MR)   /* many blocks: the same */
 
@@ -34,6 +34,7 @@ typedef struct {
     isize group; /* the one under way */
     const REAL *grad, *x;
     REAL *grad_weight, *x_points, *y_points, *m; /* X, Y and M of one group */
+    int *spoilt; /* set when a weight is not finite */
 } NAME(winograd_weight);
 
 static void NAME(plan_winograd_weight)(NAME(winograd_weight) *w, const conv_shape *s, isize tile) {
@@ -46,7 +47,7 @@ static void NAME(plan_winograd_weight)(NAME(winograd_weight) *w, const conv_shap
     w->y_chunks = ceil_div(s->filters, LANES);
     w->panels = ceil_div(w->x_chunks, NV);
     const isize affordable = GRADIENT_VALUES / (matrices * (w->x_chunks + w->y_chunks) * LANES);
-    w->block = even_block(tiles, max_size(FEW_TILES, min_size(KC_MAX, affordable)), 1);
+    w->block = even_block(tiles, max_size(LEAST_TILES, min_size(KC_MAX, affordable)), 1);
     w->blocks = ceil_div(tiles, w->block);
     const int one = w->one = w->blocks == 1 && step == 1;
     w->rows = one ? even_block(s->filters, max_size(MR, min_size(ITEM_FILTERS, s->filters * w->panels / 16)), MR)
@@ -141,20 +142,40 @@ static void NAME(multiply_point)(const NAME(winograd_weight) *w, isize point, is
     }
 }
 
+/* taps x taps vectors, the rows and columns of which lie `row` and `column` apart, from M, whose first point is at m. Returns a value that is
+ * not finite when a tap is not, or 0. */
+INLINE vec NAME(collect_taps)(const int points, const int taps, const REAL *m, isize m_point, REAL *to, isize row, isize column) {
+    vec y[MAX_FILTER][MAX_FILTER], spoilt = {0};
+    NAME(collect_square)(points, taps, 1, m, m_point, y);
+    UNROLL(5)
+    for (int a = 0; a < taps; a++)
+        UNROLL(5)
+        for (int b = 0; b < taps; b++) {
+            spoilt += y[a][b] * (REAL)0;
+            store(to + a * row + b * column, y[a][b]);
+        }
+    return spoilt;
+}
+
+#define COLLECT_TAPS(points, taps) \
+    static vec NAME(collect_taps_##points##_##taps)(const REAL *m, isize m_point, REAL *to, isize row, isize column) { \
+        return NAME(collect_taps)(points, taps, m, m_point, to, row, column); \
+    }
+COLLECT_TAPS(4, 2)
+COLLECT_TAPS(4, 3)
+COLLECT_TAPS(6, 3)
+COLLECT_TAPS(6, 5)
+
 /* The taps of filter f and LANES channels from one chunk on; m: where M has them at the first point. */
 static void NAME(collect_weights)(const NAME(winograd_weight) *w, isize f, isize chunk, const REAL *m, REAL *scratch) {
     const conv_shape *s = w->shape;
     const isize taps = w->tiling.taps, kernel = s->kernel[1], area = kernel * kernel;
-    vec y[MAX_FILTER][MAX_FILTER];
-    for (isize phase = 0; phase < w->phases; phase++, m += w->phase_chunks * LANES) {
-        if (taps == 2) NAME(collect_square)(4, 2, 1, m, w->m_point, y);
-        else if (w->tiling.points == 4) NAME(collect_square)(4, 3, 1, m, w->m_point, y);
-        else if (taps == 3) NAME(collect_square)(6, 3, 1, m, w->m_point, y);
-        else NAME(collect_square)(6, 5, 1, m, w->m_point, y);
-        for (isize a = 0; a < taps; a++)
-            for (isize b = 0; b < taps; b++)
-                store(scratch + ((a * w->step + phase / w->step) * kernel + b * w->step + phase % w->step) * LANES, y[a][b]);
-    }
+    vec (*const collect)(const REAL *, isize, REAL *, isize, isize)
+        = taps == 2 ? NAME(collect_taps_4_2) : taps == 5 ? NAME(collect_taps_6_5) : w->tiling.points == 4 ? NAME(collect_taps_4_3) : NAME(collect_taps_6_3);
+    vec spoilt = {0};
+    for (isize phase = 0; phase < w->phases; phase++, m += w->phase_chunks * LANES)
+        spoilt += collect(m, w->m_point, scratch + (phase / w->step * kernel + phase % w->step) * LANES, w->step * kernel * LANES, w->step * LANES);
+    if (!(sum_lanes(spoilt) == 0)) __atomic_store_n(w->spoilt, 1, __ATOMIC_RELAXED);
     NAME(lanes_out)(w->grad_weight + (f * s->channels + chunk * LANES) * area, area, min_size(LANES, s->channels - chunk * LANES), scratch, area);
 }
 
@@ -212,7 +233,9 @@ static isize NAME(winograd_weight_scratch)(const conv_shape *s, int tile, int n_
 /* Returns whether all of the gradient is finite: what is not may have spread, and the ordinary kernel must do it again. */
 static int NAME(winograd_grad_weight)(const conv_shape *s, int tile, const REAL *grad, const REAL *x, REAL *grad_weight, REAL *scratch, int n_threads) {
     NAME(winograd_weight) plan;
+    int spoilt = 0;
     NAME(plan_winograd_weight)(&plan, s, tile);
+    plan.spoilt = &spoilt;
     const isize matrices = (isize)plan.tiling.points * plan.tiling.points, weights = s->filters * s->channels * s->kernel[1] * s->kernel[2];
     const double cost = 2.0 * s->groups * plan.tiling.tiles * matrices * s->channels * s->filters / FLOPS_PER_NS;
     const int team = team_begin(n_threads, cost);
@@ -234,7 +257,7 @@ static int NAME(winograd_grad_weight)(const conv_shape *s, int tile, const REAL 
         denormals_on(mode);
     }
     team_end(team);
-    return NAME(all_finite)(grad_weight, s->groups * weights);
+    return !spoilt;
 }
 
 #endif

@@ -74,16 +74,16 @@ INLINE void NAME(evaluate)(const int points, const int n, const vec *g, vec *v) 
     }
 }
 
-/* The transpose of `evaluate`: y[k] = sum over points p of p^k v[p], k < n. */
-INLINE void NAME(collect)(const int points, const int n, const vec *v, vec *y) {
-    y[0] = v[0];
+/* The transpose of `evaluate`: y[k] = sum over points p of p^k v[p], k < n; p and -p have the same scale. */
+INLINE void NAME(collect)(const int points, const int n, const int scaled, const vec *v, vec *y) {
+    y[0] = (scaled ? NAME(point_scale)(points, 0) : 1) * v[0];
     UNROLL(5)
     for (int k = 1; k < n; k++) y[k] = (vec){0};
     UNROLL(2)
     for (int pair = 0; pair < points / 2 - 1; pair++) {
         const REAL p = NAME(point)(points, pair);
         const vec sum = v[1 + 2 * pair] + v[2 + 2 * pair], difference = v[1 + 2 * pair] - v[2 + 2 * pair];
-        REAL power = 1;
+        REAL power = scaled ? NAME(point_scale)(points, 1 + 2 * pair) : 1;
         UNROLL(5)
         for (int k = 0; k < n; k++, power *= p) y[k] += power * (k % 2 ? difference : sum);
     }
@@ -115,17 +115,14 @@ INLINE void NAME(collect_square)(const int points, const int n, const int scaled
     UNROLL(6)
     for (int i = 0; i < points; i++) {
         UNROLL(6)
-        for (int j = 0; j < points; j++) {
-            v[j] = load(m + (i * points + j) * step);
-            if (scaled) v[j] *= NAME(point_scale)(points, i) * NAME(point_scale)(points, j);
-        }
-        NAME(collect)(points, n, v, part[i]);
+        for (int j = 0; j < points; j++) v[j] = load(m + (i * points + j) * step);
+        NAME(collect)(points, n, scaled, v, part[i]);
     }
     UNROLL(5)
     for (int b = 0; b < n; b++) {
         UNROLL(6)
         for (int i = 0; i < points; i++) v[i] = part[i][b];
-        NAME(collect)(points, n, v, column);
+        NAME(collect)(points, n, scaled, v, column);
         UNROLL(5)
         for (int a = 0; a < n; a++) y[a][b] = column[a];
     }
