@@ -9,12 +9,12 @@
  * With stride 2 an image is four, its phases: x[2 i + phase - pad] against the taps 2 t + phase. The sum of a forward convolution
  * runs over the channels of all phases; a data gradient has four outputs of the same tiles of grad.
  *
- * Two orders of work, chosen by the shape:
+ * Two orders of work, whichever moves less (winograd_cost.h):
  *
- *     many tiles   U of all weights first; an item of work is a block of tiles that stays in the second cache:
- *                  data -> V -> products -> M -> outputs
- *     few tiles    V of all tiles first; an item is a panel of filters: weights -> U -> products -> M -> outputs, for
- *                  some channels at a time, so that transformed weights, which are the most by far, never leave the cache
+ *     by tiles    U of all weights first; an item of work is a block of tiles that stays in the second cache:
+ *                 data -> V -> products -> M -> outputs
+ *     by panels   in rounds of some hundred tiles: V of all of these first; an item is a panel of filters: weights -> U -> products ->
+ *                 M -> outputs, for some channels at a time, so that transformed weights, which are the most by far, stay in the cache
  *
  * What is not finite spreads within a tile: zero times infinity is NaN. Such outputs are noticed when they are stored, and
  * their images are done again by the ordinary kernel. The same happens where intermediate values overflow. */
@@ -26,9 +26,8 @@
 #include "winograd_cost.h"
 #include "winograd_tiles.h"
 
-#define FEW_TILES 96          /* up to so many tiles in all, panels of filters are the items */
-#define DOMAIN_VALUES (1 << 18) /* V and M of a block of tiles have about so many values */
-#define CHANNEL_BLOCK 64      /* few tiles: channels at a time */
+#define CHANNEL_BLOCK 64  /* whose weights are turned over at a time */
+#define PART_CHANNELS 128 /* that are summed at a time, at most: sums of some of the channels, added, round less than one sum of all */
 #define MAX_PHASES_2D 4
 
 typedef struct {
@@ -40,9 +39,10 @@ typedef struct {
     isize sources, targets;              /* phases of the source and of the target */
     isize phase_chunks;                  /* of the filters of one phase: vectors */
     isize weight_filter, weight_channel; /* from one filter of the target to the next, and so on */
-    int turned, few;
+    int turned, by_panels;
     isize chunks, panels, width;         /* of filters: vectors, panels of up to NV of these, values */
-    isize block, blocks;                 /* tiles at a time */
+    isize block, blocks;                 /* tiles at a time, of an item or a round */
+    isize part;                          /* by panels: channels at a time */
     isize v_step, v_point, m_step, m_point, u_point; /* from tile to tile and from matrix to matrix */
     isize v_phase;                                   /* from phase to phase */
     isize u_size, v_size, m_size, pixels;            /* values of scratch */
@@ -77,18 +77,20 @@ static void NAME(plan_winograd)(NAME(winograd) *w, const conv_shape *s, int tran
     w->phase_chunks = ceil_div(w->filters, LANES);
     w->chunks = w->phase_chunks * w->targets;
     w->width = w->chunks * LANES;
-    w->few = step == 1 && tiles <= FEW_TILES;
+    NAME(winograd_order) order;
+    NAME(winograd_cost)(w->groups, w->channels * w->sources, w->chunks, tiles, tile + taps - 1, step == 1, &order);
+    w->by_panels = order.by_panels;
+    w->panels = order.panels;
+    w->block = order.block;
+    w->blocks = order.blocks;
+    w->part = w->by_panels ? even_block(w->channels, PART_CHANNELS, LANES) : w->channels * w->sources;
     w->v_phase = round_up(w->channels, LANES);
     w->v_step = w->v_phase * w->sources;
-    w->panels = w->few ? min_size(w->chunks, round_up(ceil_div(w->chunks, NV), 2)) : ceil_div(w->chunks, NV);
-    const isize affordable = DOMAIN_VALUES / (matrices * (w->channels * w->sources + w->width));
-    w->block = w->few ? tiles : even_block(tiles, max_size(4 * MR, min_size(12 * MR, affordable)), 1);
-    w->blocks = ceil_div(tiles, w->block);
-    const isize columns = w->few ? min_size(w->chunks, ceil_div(w->chunks, w->panels)) * LANES : w->width;
+    const isize columns = w->by_panels ? ceil_div(w->chunks, w->panels) * LANES : w->width;
     w->v_point = w->block * w->v_step + LANES;
     w->m_step = columns;
     w->m_point = w->block * columns + LANES;
-    w->u_point = (w->few ? min_size(CHANNEL_BLOCK, w->channels) : w->channels * w->sources) * columns + LANES;
+    w->u_point = w->part * columns + LANES;
     w->u_size = matrices * w->u_point;
     w->v_size = matrices * w->v_point;
     w->m_size = matrices * w->m_point;
@@ -133,23 +135,24 @@ static void NAME(transform_weights)(const NAME(winograd) *w, const REAL *weight,
 
 /* M (+)= V U at every point, for `tiles` tiles and the panels first .. last, whose U begins at u with c channels. */
 static void NAME(multiply_points)(const NAME(winograd) *w, const REAL *v, const REAL *u, REAL *m, isize tiles, isize c, isize first, isize last, int add) {
-    const isize matrices = w->tiling.points * w->tiling.points, row_panels = ceil_div(tiles, MR);
+    const isize matrices = w->tiling.points * w->tiling.points, row_panels = ceil_div(tiles, MR), panels = last - first;
+    const isize start = NAME(panel_first)(w, first), part = even_block(c, PART_CHANNELS, 4), parts = ceil_div(c, part);
     isize a_row[MR];
     for (int i = 0; i < MR; i++) a_row[i] = i * w->v_step;
-    NAME(tile_job) job = {.kc = c, .n_blocks = w->sources, .a_row = a_row, .a_step = 1, .a_block = w->v_phase, .ldc = w->m_step, .add = add};
-    for (isize point = 0; point < matrices; point++) {
-        const isize start = NAME(panel_first)(w, first);
-        for (isize panel = first; panel < last; panel++) {
-            const isize column = (NAME(panel_first)(w, panel) - start) * LANES, vecs = NAME(panel_first)(w, panel + 1) - NAME(panel_first)(w, panel);
-            job.b = u + point * w->u_point + column * c * w->sources;
-            job.ldb = vecs * LANES;
-            job.b_block = c * vecs * LANES;
-            for (isize i = 0; i < row_panels; i++) {
-                const isize tile = tiles * i / row_panels, rows = tiles * (i + 1) / row_panels - tile;
-                job.a = v + point * w->v_point + tile * w->v_step;
-                job.c = m + point * w->m_point + tile * w->m_step + column;
-                NAME(tiles_rows)[vecs - 1][rows - 1](&job);
-            }
+    NAME(tile_job) job = {.n_blocks = w->sources, .a_row = a_row, .a_step = 1, .a_block = w->v_phase, .ldc = w->m_step};
+    for (isize item = 0; item < matrices * panels * parts; item++) {
+        const isize point = item / (panels * parts), panel = first + item / parts % panels, c0 = item % parts * part;
+        const isize column = (NAME(panel_first)(w, panel) - start) * LANES, vecs = NAME(panel_first)(w, panel + 1) - NAME(panel_first)(w, panel);
+        job.kc = min_size(part, c - c0);
+        job.add = add || c0 > 0;
+        job.b = u + point * w->u_point + (column * w->sources * c + c0 * vecs * LANES);
+        job.ldb = vecs * LANES;
+        job.b_block = c * vecs * LANES;
+        for (isize i = 0; i < row_panels; i++) {
+            const isize tile = tiles * i / row_panels, rows = tiles * (i + 1) / row_panels - tile;
+            job.a = v + point * w->v_point + tile * w->v_step + c0;
+            job.c = m + point * w->m_point + tile * w->m_step + column;
+            NAME(tiles_rows)[vecs - 1][rows - 1](&job);
         }
     }
 }
@@ -160,7 +163,7 @@ typedef struct {
     NAME(tile_source) src;
     NAME(tile_target) dst;
     isize weight_group, src_group, dst_group;
-    REAL *shared; /* U of all groups, or V when there are few tiles */
+    REAL *shared; /* U of all groups, or V of a round */
 } NAME(winograd_job);
 
 /* The source, target and weights of one group. */
@@ -171,11 +174,14 @@ static NAME(winograd_job) NAME(of_group)(const NAME(winograd_job) *job, isize gr
     g.src.readable -= group * job->src_group;
     g.dst.data += group * job->dst_group;
     if (g.dst.bias) g.dst.bias += group * job->plan->filters;
-    g.shared += group * (job->plan->few ? job->plan->v_size : job->plan->u_size);
+    g.shared += group * (job->plan->by_panels ? job->plan->v_size : job->plan->u_size);
     return g;
 }
 
-/* Many tiles, first half: U of one chunk of filters and some channels. */
+/* Tiles of block or round i: round_start(i) .. round_start(i + 1). */
+INLINE isize NAME(round_start)(const NAME(winograd) *w, isize i) { return w->tiling.tiles * i / w->blocks; }
+
+/* By tiles, first half: U of one chunk of filters and some channels. */
 static void NAME(prepare_weights)(const NAME(winograd_job) *g, isize chunk, isize block, REAL *scratch) {
     const NAME(winograd) *w = g->plan;
     const isize panel = ((chunk + 1) * w->panels - 1) / w->chunks, start = NAME(panel_first)(w, panel);
@@ -184,10 +190,10 @@ static void NAME(prepare_weights)(const NAME(winograd_job) *g, isize chunk, isiz
                             g->shared + start * LANES * w->channels * w->sources + c0 * step + (chunk - start) * LANES, step, w->channels * step, scratch);
 }
 
-/* Many tiles, second half: a block of tiles. */
+/* By tiles, second half: a block of tiles. */
 static void NAME(tiles_item)(const NAME(winograd_job) *g, isize block, REAL *scratch) {
     const NAME(winograd) *w = g->plan;
-    const isize first = w->tiling.tiles * block / w->blocks, end = w->tiling.tiles * (block + 1) / w->blocks;
+    const isize first = NAME(round_start)(w, block), end = NAME(round_start)(w, block + 1);
     REAL *v = scratch, *m = v + w->v_size, *pixels = m + w->m_size;
     NAME(domain) of[MAX_PHASES_2D];
     for (isize c = 0; c < w->channels; c += LANES) {
@@ -201,64 +207,87 @@ static void NAME(tiles_item)(const NAME(winograd_job) *g, isize block, REAL *scr
     }
 }
 
-/* Few tiles, first half: V of one chunk of channels. */
-static void NAME(prepare_data)(const NAME(winograd_job) *g, isize chunk, REAL *scratch) {
+/* By panels, first half: V of one chunk of channels. */
+static void NAME(prepare_data)(const NAME(winograd_job) *g, isize round, isize chunk, REAL *scratch) {
     const NAME(winograd) *w = g->plan;
     const NAME(domain) to = {g->shared + chunk * LANES, w->v_step, w->v_point};
-    NAME(transform_data)(&w->tiling, &g->src, w->before, chunk * LANES, 0, w->tiling.tiles, &to, scratch);
+    NAME(transform_data)(&w->tiling, &g->src, w->before, chunk * LANES, NAME(round_start)(w, round), NAME(round_start)(w, round + 1), &to, scratch);
 }
 
-/* Few tiles, second half: a panel of filters. */
-static void NAME(panel_item)(const NAME(winograd_job) *g, isize panel, REAL *scratch) {
+/* By panels, second half: a panel of filters. */
+static void NAME(panel_item)(const NAME(winograd_job) *g, isize round, isize panel, REAL *scratch) {
     const NAME(winograd) *w = g->plan;
     const isize start = NAME(panel_first)(w, panel), end = NAME(panel_first)(w, panel + 1), step = (end - start) * LANES;
+    const isize first = NAME(round_start)(w, round), last = NAME(round_start)(w, round + 1);
     REAL *u = scratch, *m = u + w->u_size, *pixels = m + w->m_size;
-    for (isize c = 0; c < w->channels; c += CHANNEL_BLOCK) {
-        const isize c1 = min_size(w->channels, c + CHANNEL_BLOCK);
+    for (isize c = 0; c < w->channels; c += w->part) {
+        const isize c1 = min_size(w->channels, c + w->part);
         for (isize chunk = start; chunk < end; chunk++)
             NAME(transform_weights)(w, g->weight, chunk, c, c1, u + (chunk - start) * LANES, step, 0, pixels);
-        NAME(multiply_points)(w, g->shared + c, u, m, w->tiling.tiles, c1 - c, panel, panel + 1, c > 0);
+        NAME(multiply_points)(w, g->shared + c, u, m, last - first, c1 - c, panel, panel + 1, c > 0);
     }
     for (isize chunk = start; chunk < end; chunk++) {
         const NAME(domain) from = {m + (chunk - start) * LANES, w->m_step, w->m_point};
-        NAME(transform_output)(&w->tiling, &g->dst, chunk * LANES, 0, w->tiling.tiles, &from, pixels);
+        NAME(transform_output)(&w->tiling, &g->dst, chunk * LANES, first, last, &from, pixels);
     }
 }
 
-static isize NAME(winograd_thread)(const NAME(winograd) *w) { return round_up((w->few ? w->u_size : w->v_size) + w->m_size + w->pixels, LANES); }
+static isize NAME(winograd_thread)(const NAME(winograd) *w) { return round_up((w->by_panels ? w->u_size : w->v_size) + w->m_size + w->pixels, LANES); }
 
 /* Values that a flag per image takes. */
 static isize NAME(flags_size)(isize images) { return round_up(ceil_div(images, (isize)sizeof(REAL)), LANES); }
 
 static isize NAME(winograd_values)(const NAME(winograd) *w, int n_threads) {
-    return NAME(flags_size)(w->tiling.images) + w->groups * (w->few ? w->v_size : w->u_size) + n_threads * NAME(winograd_thread)(w);
+    return NAME(flags_size)(w->tiling.images) + w->groups * (w->by_panels ? w->v_size : w->u_size) + n_threads * NAME(winograd_thread)(w);
+}
+
+/* All threads of a team: weights, then blocks of tiles. */
+static void NAME(run_by_tiles)(const NAME(winograd_job) *job, REAL *scratch) {
+    const NAME(winograd) *w = job->plan;
+    const isize parts = ceil_div(w->channels, CHANNEL_BLOCK), each = w->chunks * parts;
+#pragma omp for schedule(dynamic)
+    for (isize i = 0; i < w->groups * each; i++) {
+        const NAME(winograd_job) g = NAME(of_group)(job, i / each);
+        NAME(prepare_weights)(&g, i % each % w->chunks, i % each / w->chunks, scratch);
+    }
+#pragma omp for schedule(dynamic)
+    for (isize i = 0; i < w->groups * w->blocks; i++) {
+        const NAME(winograd_job) g = NAME(of_group)(job, i / w->blocks);
+        NAME(tiles_item)(&g, i % w->blocks, scratch);
+    }
+}
+
+/* All threads of a team: round by round data, then panels of filters. */
+static void NAME(run_by_panels)(const NAME(winograd_job) *job, REAL *scratch) {
+    const NAME(winograd) *w = job->plan;
+    const isize chunks = ceil_div(w->channels, LANES);
+    for (isize round = 0; round < w->blocks; round++) {
+#pragma omp for schedule(dynamic)
+        for (isize i = 0; i < w->groups * chunks; i++) {
+            const NAME(winograd_job) g = NAME(of_group)(job, i / chunks);
+            NAME(prepare_data)(&g, round, i % chunks, scratch);
+        }
+#pragma omp for schedule(dynamic)
+        for (isize i = 0; i < w->groups * w->panels; i++) {
+            const NAME(winograd_job) g = NAME(of_group)(job, i / w->panels);
+            NAME(panel_item)(&g, round, i % w->panels, scratch);
+        }
+    }
 }
 
 static void NAME(run_winograd)(NAME(winograd_job) *job, REAL *scratch, int n_threads) {
     const NAME(winograd) *w = job->plan;
-    const isize chunks = w->few ? ceil_div(w->channels, LANES) : w->chunks * ceil_div(w->channels, CHANNEL_BLOCK);
-    const isize items = w->few ? w->panels : w->blocks, points = w->tiling.points, per_thread = NAME(winograd_thread)(w);
+    const isize points = w->tiling.points, per_thread = NAME(winograd_thread)(w);
     const double cost = 2.0 * w->groups * w->tiling.tiles * points * points * w->channels * w->sources * w->width / FLOPS_PER_NS;
     job->dst.spoilt = (char *)scratch;
     job->shared = scratch + NAME(flags_size)(w->tiling.images);
     memset(scratch, 0, (size_t)w->tiling.images);
-    scratch = job->shared + w->groups * (w->few ? w->v_size : w->u_size);
+    scratch = job->shared + w->groups * (w->by_panels ? w->v_size : w->u_size);
     const int team = team_begin(n_threads, cost);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
-        REAL *mine = scratch + thread_index() * per_thread;
-#pragma omp for schedule(dynamic)
-        for (isize i = 0; i < w->groups * chunks; i++) {
-            const NAME(winograd_job) g = NAME(of_group)(job, i / chunks);
-            if (w->few) NAME(prepare_data)(&g, i % chunks, mine);
-            else NAME(prepare_weights)(&g, i % chunks % w->chunks, i % chunks / w->chunks, mine);
-        }
-#pragma omp for schedule(dynamic)
-        for (isize i = 0; i < w->groups * items; i++) {
-            const NAME(winograd_job) g = NAME(of_group)(job, i / items);
-            (w->few ? NAME(panel_item) : NAME(tiles_item))(&g, i % items, mine);
-        }
+        (w->by_panels ? NAME(run_by_panels) : NAME(run_by_tiles))(job, scratch + thread_index() * per_thread);
         denormals_on(mode);
     }
     team_end(team);
