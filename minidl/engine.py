@@ -18,8 +18,17 @@ from .tensor import Tensor, wrap
 _ndarray = np.ndarray
 
 
-@np.errstate(all="ignore")
 def walk(edges, grads, keep, graph, goal=None):
+    """Walk as `_walk` does, and tell backwards meanwhile whether what they saved is theirs to overwrite."""
+    before, mode.frees_graph = mode.frees_graph, not keep
+    try:
+        return _walk(edges, grads, keep, graph, goal)
+    finally:
+        mode.frees_graph = before
+
+
+@np.errstate(all="ignore")
+def _walk(edges, grads, keep, graph, goal):
     """Send ``grads`` along ``edges`` and on through the graph; return the gradient of each leaf (or target) reached.
 
     keep:  whether nodes keep what they saved

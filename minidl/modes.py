@@ -18,6 +18,7 @@ class _Mode(threading.local):
 
     enabled = True
     inference = False
+    frees_graph = False  # in a walk back that keeps nothing
 
 
 mode = _Mode()

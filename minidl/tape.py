@@ -94,12 +94,16 @@ class Function:
 
     def __getattr__(self, name):
         if name == "saved_tensors":
-            rule = "what it saved was freed by an earlier backward; pass retain_graph=True to that one"
-            raise GradError(word(self.name(), rule))
+            raise freed(self.name())
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self):
         return f"<{self.name()}>"
+
+
+def freed(name):
+    """Return the error of a second backward through a node of this name."""
+    return GradError(word(name, "what it saved was freed by an earlier backward; pass retain_graph=True to that one"))
 
 
 def _apply_to_two(cls, forward):

@@ -23,19 +23,20 @@ def run(module, name, arguments, outputs, n_threads):
 
 
 def flat(argument):
-    return argument if isinstance(argument, (list, tuple)) else [argument]
+    """The arrays (or else) of an argument in a row, however deep in lists."""
+    return [each for part in argument for each in flat(part)] if isinstance(argument, (list, tuple)) else [argument]
 
 
 def widened(argument):
     """The argument in float64, for an exact twin."""
-    if isinstance(argument, list):
-        return [widened(a) for a in argument]
+    if isinstance(argument, (list, tuple)):
+        return type(argument)(widened(a) for a in argument)
     return argument.astype(np.float64) if isinstance(argument, np.ndarray) and argument.dtype.kind == "f" else argument
 
 
 def shapes(argument):
     """The shapes of the arrays in an argument, the rest as it is."""
-    return [shapes(a) for a in argument] if isinstance(argument, list) else getattr(argument, "shape", argument)
+    return [shapes(a) for a in argument] if isinstance(argument, (list, tuple)) else getattr(argument, "shape", argument)
 
 
 def tolerance(arguments, dtype):

@@ -8,6 +8,7 @@ from losses import listed, weighted_sum
 from minidl import nn
 from minidl.gradcheck import gradcheck, gradgradcheck
 from minidl.nn.utils import rnn as sequences
+from minidl.ops import recurrent
 
 D, U = 3, 5
 
@@ -38,6 +39,34 @@ def states_of(layer, batch, rng):
     h = minidl.tensor(rng.standard_normal((count, batch, layer.proj_size or U)), requires_grad=True)
     c = minidl.tensor(rng.standard_normal((count, batch, U)), requires_grad=True)
     return (h, c) if layer.cell == "lstm" else h
+
+
+@every_layer
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["dense", "lengths"])
+def test_a_kept_graph_gives_the_same_gradients_again(kind, options, lengths, rng):
+    layer = layer_of(kind, options)
+    x = minidl.tensor(rng.standard_normal((3, 4, D) if options.get("batch_first") else (4, 3, D)), requires_grad=True)
+    loss = weighted_sum([layer(x, lengths=lengths)[0]])
+    first = minidl.autograd.grad(loss, [x, *layer.parameters()], retain_graph=True)
+    last = minidl.autograd.grad(loss, [x, *layer.parameters()])  # gradients may take the place of what was saved
+    for a, b in zip(first, last, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    with pytest.raises(minidl.GradError, match="freed by an earlier backward"):
+        loss.backward()
+
+
+def test_a_walk_that_failed_leaves_no_gates_that_are_gradients(rng, monkeypatch):
+    layer = layer_of("LSTM", {})
+    loss = weighted_sum([layer(minidl.tensor(rng.standard_normal((4, 3, D))))[0]])
+
+    def fail(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(recurrent, "affine", fail)  # after the gates are overwritten
+        loss.backward()
+    with pytest.raises(minidl.GradError, match="freed by an earlier backward"):
+        loss.backward()
 
 
 @every_layer

@@ -40,6 +40,13 @@ cdef extern from "kernels.h" nogil:
         const int64_t *index[2]
         const double *weight[2]
 
+    ctypedef struct affine_input:
+        Py_ssize_t width
+        const void *rows
+        const void *first
+        Py_ssize_t row_step, first_step
+        const int64_t *index
+
     ctypedef struct recurrent_shape:
         int cell
         double update_sign
@@ -66,7 +73,6 @@ cdef extern from "kernels.h" nogil:
         void *out
         void *cells
         void *extra
-        void *seen
         void *h_n
         void *c_n
         void *grad_gates
@@ -83,8 +89,8 @@ cdef extern from "kernels.h" nogil:
                      void *c, Py_ssize_t c_batch, Py_ssize_t c_row,
                      const void *bias, int relu, void *scratch, int n_threads) noexcept nogil
         Py_ssize_t (*affine_grads_scratch)(Py_ssize_t rows, Py_ssize_t units, Py_ssize_t inputs, int n_threads) noexcept nogil
-        void (*affine_grads)(Py_ssize_t rows, Py_ssize_t units, Py_ssize_t inputs, Py_ssize_t split, const void *grad, Py_ssize_t grad_row,
-                             const void *x, Py_ssize_t x_row, void **weight, void *bias, void *scratch, int n_threads) noexcept nogil
+        void (*affine_grads)(Py_ssize_t rows, Py_ssize_t units, const void *grad, Py_ssize_t grad_row, const affine_input *x, void **weight,
+                             void *bias, void *scratch, int n_threads) noexcept nogil
         Py_ssize_t (*conv_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out,
                      void *scratch, int n_threads) noexcept nogil

@@ -71,41 +71,73 @@ cdef Py_ssize_t row_stride(cnp.ndarray x) except -1:
     return strides[1]
 
 
+cdef int numbered(affine_input *to, cnp.ndarray index, Py_ssize_t rows, Py_ssize_t n_rows, Py_ssize_t n_first) except -1:
+    """The index of an input, checked that every number is one of a row."""
+    cdef const int64_t *number
+    cdef Py_ssize_t i
+    cdef int64_t least = 0, most = -1
+    if cnp.PyArray_TYPE(index) != cnp.NPY_INT64 or cnp.PyArray_NDIM(index) != 1 or index.shape[0] != rows:
+        raise ValueError(f"affine_grads: an index must be a vector of int64 with {rows} values, got {index.dtype} {(<object> index).shape}")
+    same_kind(index, index)
+    number = <const int64_t *> data(index)
+    for i in range(rows):
+        least, most = min(least, number[i]), max(most, number[i])
+    if least < -n_first or most >= n_rows:
+        raise ValueError(f"affine_grads: an index must go from {-n_first} to {n_rows - 1}, got {least} to {most}")
+    to.index = number
+    return 0
+
+
+cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) except -1:
+    """What one weight was multiplied with: a matrix, or (rows, first, index)."""
+    cdef cnp.ndarray x = given[0] if type(given) is tuple else given, first
+    memset(to, 0, sizeof(affine_input))
+    to.row_step, to.width, to.rows = row_stride(x), x.shape[1], cnp.PyArray_DATA(x)
+    if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(grad):
+        raise ValueError(f"affine_grads: arrays must have one dtype, got {grad.dtype} and {x.dtype}")
+    if type(given) is not tuple:
+        if x.shape[0] != grad.shape[0]:
+            raise ValueError(f"affine_grads: an input must have {grad.shape[0]} rows, got shape {(<object> x).shape}")
+        return 0
+    first = given[1]
+    to.first_step, to.first = row_stride(first), cnp.PyArray_DATA(first)
+    if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(grad) or first.shape[1] != to.width:
+        raise ValueError(f"affine_grads: first must have {to.width} columns of {grad.dtype}, got {first.dtype} {(<object> first).shape}")
+    return numbered(to, given[2], grad.shape[0], x.shape[0], first.shape[0])
+
+
 def affine_grads(
     cnp.ndarray grad,            # IN   (N, U), rows contiguous
-    cnp.ndarray x,               # IN   (N, D), rows contiguous
-    list grad_weights,           # OUT  one or two of (U, D1), (U, D2), C-contiguous, D1 + D2 = D
+    list inputs,                 # IN   at most two of (N, D), rows contiguous, or of (rows, first, index): see reference/matmul.py
+    list grad_weights,           # OUT  as many of (U, D), C-contiguous
     cnp.ndarray grad_bias,       # OUT  (U,) or None
     int n_threads,
 ):
-    """The columns of grad^T x, shared out among grad_weights, and the sums of the rows of grad."""
+    """grad^T x for each x of inputs, and the sums of the rows of grad."""
     cdef const kernel_table *table = table_of(grad)
-    cdef Py_ssize_t rows, units, inputs, grad_row = row_stride(grad), x_row = row_stride(x), split, wide = 0
+    cdef Py_ssize_t rows, units, grad_row = row_stride(grad)
+    cdef affine_input x[2]
     cdef void *weight[2]
     cdef cnp.ndarray each
-    cdef int i = 0
+    cdef int i
     cdef Block block
     some_threads(n_threads)
-    rows, units, inputs = grad.shape[0], grad.shape[1], x.shape[1]
-    if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(grad) or x.shape[0] != rows or len(grad_weights) not in (1, 2):
-        raise ValueError(f"affine_grads: arrays do not fit, got {grad.dtype} {(<object> grad).shape}, {x.dtype} {(<object> x).shape}")
-    weight[1] = NULL
-    for each in grad_weights:
+    rows, units = grad.shape[0], grad.shape[1]
+    if len(inputs) > 2 or len(grad_weights) != len(inputs):
+        raise ValueError(f"affine_grads takes at most two inputs and as many weights, got {len(inputs)} and {len(grad_weights)}")
+    memset(x, 0, sizeof(x))
+    memset(weight, 0, sizeof(weight))
+    for i in range(len(inputs)):
+        affine_input_of(&x[i], grad, inputs[i])
+        each = grad_weights[i]
         writeable(grad, each)
-        if cnp.PyArray_NDIM(each) != 2 or each.shape[0] != units:
-            raise ValueError(f"affine_grads: a weight must have {units} rows, got shape {(<object> each).shape}")
+        if cnp.PyArray_NDIM(each) != 2 or each.shape[0] != units or each.shape[1] != x[i].width:
+            raise ValueError(f"affine_grads: a weight must have shape {(units, x[i].width)}, got {(<object> each).shape}")
         weight[i] = cnp.PyArray_DATA(each)
-        if i == 0:
-            split = each.shape[1]
-        wide += each.shape[1]
-        i += 1
-    if wide != inputs:
-        raise ValueError(f"affine_grads: the weights must have {inputs} columns together, got {wide}")
     if grad_bias is not None:
         writeable(grad, grad_bias)
         if cnp.PyArray_SIZE(grad_bias) != units:
             raise ValueError(f"affine_grads: grad_bias must have {units} values, got {grad_bias.size}")
-    block = scratch(table.affine_grads_scratch(rows, units, inputs, n_threads), table)
+    block = scratch(table.affine_grads_scratch(rows, units, x[0].width + x[1].width, n_threads), table)
     with nogil:
-        table.affine_grads(rows, units, inputs, split, data(grad), grad_row, data(x), x_row, weight, data(grad_bias), block.pointer,
-                           n_threads)
+        table.affine_grads(rows, units, data(grad), grad_row, x, weight, data(grad_bias), block.pointer, n_threads)

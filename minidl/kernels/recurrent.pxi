@@ -121,7 +121,6 @@ def recurrent(
     list out,                    # OUT   [(rows, H)], rows contiguous
     list cells,                  # OUT   [(rows, U)] of an lstm, or None
     list extra,                  # OUT   [(rows, U)] of gru, gru_before and an lstm with projection, or None
-    list seen,                   # OUT   [(rows, H + D)] with x: the state before each step as the products see it, and x; or None
     list h_n,                    # OUT   [(N, H)]
     list c_n,                    # OUT   [(N, U)] of an lstm, or None
     cnp.ndarray starts,          # IN    (T,) int64
@@ -143,11 +142,8 @@ def recurrent(
     for d in range(shape.directions):
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, True)
-        if x is None and seen is not None:
-            raise ValueError("recurrent: seen is filled only with x")
         if x is not None:
             own_inputs(&shape, &arrays[d], d, first, x, w_ih, bias)
-            arrays[d].seen = optional_block(first, seen, d, shape.rows, shape.width + shape.inputs, True)
         if b_hn is not None:
             same_kind(first, b_hn[d])
             if b_hn[d].size != shape.units:

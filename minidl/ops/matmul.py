@@ -226,7 +226,7 @@ class Linear(Function, arrays=True):
         grad_weight, grad_bias = empty((grad.shape[1], x.shape[-1]), grad.dtype), None
         if ctx.needs_input_grad[2]:
             grad_bias = empty((grad.shape[1],), grad.dtype)
-        kernels.affine_grads(ascontiguous(grad), ascontiguous(as_rows(x)), [grad_weight], grad_bias, n_threads())
+        kernels.affine_grads(ascontiguous(grad), [ascontiguous(as_rows(x))], [grad_weight], grad_bias, n_threads())
         return grad_x, grad_weight, grad_bias, None
 
 

@@ -13,9 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from .. import kernels
-from ..tape import Function
+from ..modes import mode
+from ..tape import Function, freed
 from .arrays import ascontiguous, empty, n_threads
-from .channels import channel_sum
 
 __all__ = []
 
@@ -28,45 +28,45 @@ PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peeph
 class Steps:
     """Where the steps of a batch lie: step t of sequence n is row starts[t] + n row_step, for n < sizes[t]."""
 
-    __slots__ = ("batch", "dense", "n_rows", "row_step", "sizes", "starts")
+    __slots__ = ("_earlier", "batch", "n_rows", "row_step", "sizes", "starts")
 
-    def __init__(self, sizes, starts, row_step, dense):
+    def __init__(self, sizes, starts, row_step):
         self.sizes, self.starts, self.row_step = sizes, starts, row_step
         self.batch = int(sizes[0]) if len(sizes) else 0
         self.n_rows = int(sizes.sum())
-        self.dense = dense  # "time" or "batch", the axis that comes first, or None for packed rows
+        self._earlier = [None, None]
+
+    def places(self):
+        """(step, sequence, row) of each step of each sequence."""
+        t = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        n = np.arange(self.n_rows) - np.repeat(np.cumsum(self.sizes) - self.sizes, self.sizes)
+        return t, n, self.starts[t] + n * self.row_step
+
+    def earlier(self, backwards):
+        """The row one step earlier in the order of the run, for each row; -1 - n where sequence n starts."""
+        if self._earlier[backwards] is None:
+            t, n, row = self.places()
+            t = t + 1 if backwards else t - 1
+            inside = (t >= 0) & (t < len(self.sizes))
+            t[~inside] = 0
+            found = np.empty(self.n_rows, np.int64)
+            found[row] = np.where(inside & (n < self.sizes[t]), self.starts[t] + n * self.row_step, -1 - n)
+            self._earlier[backwards] = found
+        return self._earlier[backwards]
 
     def before(self, values, first, backwards):
         """The value one step earlier in the order of the run, for each row: from `values` (rows, H) or, at a start, `first` (N, H)."""
-        result = empty(values.shape, values.dtype)
-        if self.dense is None:
-            result[:] = values[self.rows_before(backwards)]
-            starting = np.concatenate([self.started(t, backwards) for t in range(len(self.sizes))])
-            result[starting[:, 0]] = first[starting[:, 1]]
-            return result
-        n_steps = len(self.sizes)
-        shape = (n_steps, self.batch, values.shape[1]) if self.dense == "time" else (self.batch, n_steps, values.shape[1])
-        old, new = values.reshape(shape), result.reshape(shape)
-        if self.dense == "batch":
-            old, new = old.swapaxes(0, 1), new.swapaxes(0, 1)
-        if backwards:
-            old, new = old[::-1], new[::-1]
-        new[1:], new[0] = old[:-1], first
+        earlier = self.earlier(backwards)
+        result, starting = values[earlier], earlier < 0
+        result[starting] = first[-1 - earlier[starting]]
         return result
 
-    def rows_before(self, backwards):
-        """The row one step earlier, for each row; any row for those that start."""
-        rows = np.arange(self.n_rows)
-        own = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        earlier = np.clip(own + 1 if backwards else own - 1, 0, len(self.sizes) - 1)
-        return np.minimum(rows - self.starts[own] + self.starts[earlier], self.n_rows - 1)
-
-    def started(self, t, backwards):
-        """(row, sequence) of the sequences whose run begins at step t."""
-        last = len(self.sizes) - 1
-        running = (0 if t == last else self.sizes[t + 1]) if backwards else (0 if t == 0 else self.sizes[t])
-        sequences = np.arange(running, self.sizes[t])
-        return np.stack([self.starts[t] + sequences, sequences], axis=1)
+    def of_sequences(self, values):
+        """The value of its sequence, for each row: from `values` (N, H)."""
+        _, n, row = self.places()
+        result = empty((self.n_rows, values.shape[1]), values.dtype)
+        result[row] = values[n]
+        return result
 
 
 @lru_cache(maxsize=64)
@@ -74,14 +74,14 @@ def dense_steps(steps, batch, batch_first):
     """The `Steps` of a batch in which all sequences have the same length."""
     sizes = np.full(steps, batch, np.int64)
     if batch_first:
-        return Steps(sizes, np.arange(steps, dtype=np.int64) * (batch > 0), steps if batch else 1, "batch")  # no rows: every step at row 0
-    return Steps(sizes, np.arange(steps, dtype=np.int64) * batch, 1, "time")
+        return Steps(sizes, np.arange(steps, dtype=np.int64) * (batch > 0), steps if batch else 1)  # no rows: every step at row 0
+    return Steps(sizes, np.arange(steps, dtype=np.int64) * batch, 1)
 
 
 def packed_steps(batch_sizes):
     """The `Steps` of packed rows, from the number of running sequences per step (an int64 array)."""
     ends = np.cumsum(batch_sizes)
-    return Steps(ascontiguous(batch_sizes), ends - batch_sizes, 1, None)
+    return Steps(ascontiguous(batch_sizes), ends - batch_sizes, 1)
 
 
 class Recurrent(Function, arrays=True):
@@ -98,13 +98,13 @@ class Recurrent(Function, arrays=True):
         out = empty((*x.shape[:-1], width * len(directions)), x.dtype)
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), len(directions))
         h0, c0 = ascontiguous(h0), None if c0 is None else ascontiguous(c0)
-        gates = outs if cell.startswith("rnn") else [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
+        gates = outs
+        if not cell.startswith("rnn"):
+            gates = columns(empty((steps.n_rows, N_GATES[cell] * units * len(directions)), x.dtype), len(directions))
         alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
-        learns, together, seen = any(ctx.needs_input_grad), (None, None, None), None
+        together = None, None, None
         if not alone and multiplied_together(cell, steps.batch, directions):
             together, hidden_biases = (rows, given(directions, 0), joint_biases(directions)), None
-            if learns:
-                seen = [empty((steps.n_rows, width + rows.shape[1]), x.dtype) for _ in directions]
         else:
             hidden_biases = input_products(cell, rows, directions, gates)
         arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
@@ -115,10 +115,10 @@ class Recurrent(Function, arrays=True):
         else:
             kernels.recurrent(
                 cell, update_sign, *together, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
-                *arrays, seen, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
+                *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
             )  # fmt: skip
-        if learns:
-            kept = rows, gates, w_hh, w_hr, peephole, *arrays, seen, directions
+        if any(ctx.needs_input_grad):
+            kept = [rows, gates, w_hh, w_hr, peephole, *arrays, directions]
             ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
         if trace is not None:
             trace.ran(cell, steps, gates, outs, arrays[0] if cell == "lstm" else None)
@@ -126,14 +126,19 @@ class Recurrent(Function, arrays=True):
 
     def backward(ctx, grad_out, grad_h_n, grad_c_n=None):
         x, h0, c0, mask, out, *_, kept = ctx.saved_tensors
-        rows, gates, w_hh, w_hr, peephole, cells, extra, seen, directions = kept
+        if not kept:
+            raise freed(ctx.name())
+        rows, gates, w_hh, w_hr, peephole, cells, extra, directions = kept
         cell, steps, count = ctx.cell, ctx.steps, len(directions)
         units, width = w_hh[0].shape[0] // N_GATES[cell], w_hh[0].shape[1]
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
         grad_outs = columns(ascontiguous(grad_out).reshape(steps.n_rows, out.shape[-1]), count)
-        n_sums = N_GATES[cell] + (cell == "gru")
-        all_gates = empty((steps.n_rows, count * n_sums * units), out.dtype)
-        grad_gates = columns(all_gates, count)
+        if cell == "lstm" and mode.frees_graph:  # nobody will ask for the gates again: their gradients take their place
+            grad_gates, all_gates = gates, gates[0] if count == 1 else gates[0].base
+            kept.clear()
+        else:
+            all_gates = empty((steps.n_rows, count * (N_GATES[cell] + (cell == "gru")) * units), out.dtype)
+            grad_gates = columns(all_gates, count)
         whole = ctx.trace is not None or w_hr is not None
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
         grad_h0, grad_c0 = empty(h0.shape, out.dtype), None if c0 is None else empty(c0.shape, out.dtype)
@@ -144,14 +149,12 @@ class Recurrent(Function, arrays=True):
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
-        found, sums = [], None
-        if directions[0][2] is not None and seen is None:
-            sums = channel_sum(all_gates).reshape(count, -1)
-        for d, weights in enumerate(directions):
+        found = []
+        for d in range(count):
             before = {"h": (outs[d], h0[d]), "c": (cells and cells[d], None if c0 is None else c0[d])}
+            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, None if mask is None else mask[d], units)
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
-            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, None if mask is None else mask[d], units, seen and seen[d])
-            found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d], weights, None if sums is None else sums[d])
+            found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d])
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = input_grad(cell, all_gates, directions, units, x.shape)
@@ -247,71 +250,54 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
 
 
 class Run:
-    """The gradients of one direction's weights, after the walk back through time: sums over all rows, so one GEMM each."""
+    """The gradients of one direction's weights, after the walk back through time: sums over all rows, so a product each or for two."""
 
-    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units, seen=None):
+    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units):
         self.cell, self.steps, self.backwards, self.rows, self.grads = cell, steps, backwards, rows, grads
-        self.pairs, self.mask, self.units, self.seen = before, mask, units, seen
+        self.pairs, self.mask, self.units = before, mask, units
 
-    def weight_grads(self, needs, extra, grad_h, weights, bias):
+    def weight_grads(self, needs, extra, grad_h):
         """Gradients from the sums of the gates' gradients, in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
-        need_ih, need_hh, need_b_ih, need_b_hh, need_hr, need_peephole = needs
-        if self.seen is None or not any(needs[:4]):
-            grad_ih, grad_hh = self.for_input() if need_ih else None, self.for_state(weights[1].shape, extra) if need_hh else None
-        else:
-            grad_ih, grad_hh, bias = self.for_both(weights[1].shape[1], need_b_ih or need_b_hh)
+        need_hr, need_peephole = needs[4:]
+        family = {"gru": self.for_gru, "gru_before": self.for_gru_before}.get(self.cell, self.for_plain)
         return (
-            grad_ih,
-            grad_hh,
-            self.bias_grad(bias, (1, 2, 0)) if need_b_ih else None,
-            self.bias_grad(bias, (1, 2, 3)) if need_b_hh else None,
-            self.product(grad_h, extra) if need_hr else None,
+            *family(*needs[:4], extra),
+            affine(grad_h, [extra], False)[0] if need_hr else None,
             self.for_peephole() if need_peephole else None,
         )
 
-    def bias_grad(self, sums, order):
-        """Sums over the rows, for the GRU in PyTorch's order r, z, n."""
-        if self.cell != "gru":
-            return sums.copy()
-        return sums.reshape(-1, self.units)[list(order)].reshape(-1)
+    def for_plain(self, need_ih, need_hh, need_b_ih, need_b_hh, _):
+        """Both weights meet the same gradients, so that one product makes them and the sums for the biases."""
+        inputs = ([self.rows] if need_ih else []) + ([self.state()] if need_hh else [])
+        *found, bias = affine(self.grads, inputs, need_b_ih or need_b_hh)
+        grad_ih, grad_hh = found[0] if need_ih else None, found[-1] if need_hh else None
+        return grad_ih, grad_hh, bias if need_b_ih else None, (bias.copy() if need_b_ih else bias) if need_b_hh else None
 
-    def product(self, grads, values, out=None):
-        """grads^T values, (columns, rows) x (rows, columns)."""
-        out = empty((grads.shape[1], values.shape[1]), values.dtype) if out is None else out
-        kernels.gemm(grads.T, values, out, None, False, n_threads())
-        return out
+    def for_gru(self, need_ih, need_hh, need_b_ih, need_b_hh, _):
+        """Its gradients stand in the order n, r, z, and n's times r: the last three are those of the state's product."""
+        grad_ih = grad_hh = b_ih = b_hh = None
+        if need_ih or need_b_ih:
+            *found, b_ih = affine(self.grads[:, : 3 * self.units], [self.rows] if need_ih else [], need_b_ih)
+            grad_ih, b_ih = (None if each is None else np.roll(each, -self.units, 0) for each in (found[0] if found else None, b_ih))
+        if need_hh or need_b_hh:
+            *found, b_hh = affine(self.grads[:, self.units :], [self.state()] if need_hh else [], need_b_hh)
+            grad_hh = found[0] if found else None
+        return grad_ih, grad_hh, b_ih, b_hh
 
-    def for_both(self, width, biased):
-        """Gradients of W_ih, W_hh and the bias, where the kernel has kept what the weights were multiplied with side by side."""
-        gates, dtype = self.grads.shape[1], self.grads.dtype
-        grad_hh, grad_ih = empty((gates, width), dtype), empty((gates, self.seen.shape[1] - width), dtype)
-        grad_bias = empty((gates,), dtype) if biased else None
-        kernels.affine_grads(self.grads, self.seen, [grad_hh, grad_ih], grad_bias, n_threads())
-        return grad_ih, grad_hh, grad_bias
+    def for_gru_before(self, need_ih, need_hh, need_b_ih, need_b_hh, extra):
+        """The state's product of n is with r h (`extra`)."""
+        grad_ih, _, b_ih, b_hh = self.for_plain(need_ih, False, need_b_ih, need_b_hh, extra)
+        if not need_hh:
+            return grad_ih, None, b_ih, b_hh
+        first = 2 * self.units
+        parts = affine(self.grads[:, :first], [self.state()], False)[0], affine(self.grads[:, first:], [extra], False)[0]
+        return grad_ih, np.concatenate(parts), b_ih, b_hh
 
-    def for_input(self):
-        if self.cell != "gru":
-            return self.product(self.grads, self.rows)
-        units, out = self.units, empty((3 * self.units, self.rows.shape[1]), self.rows.dtype)
-        self.product(self.grads[:, units : 3 * units], self.rows, out[: 2 * units])
-        self.product(self.grads[:, :units], self.rows, out[2 * units :])
-        return out
-
-    def for_state(self, shape, extra):
-        grads, units = self.grads[:, self.units :] if self.cell == "gru" else self.grads, self.units
-        batch = self.steps.batch
-        if self.steps.dense == "time" and self.mask is None and self.cell != "gru_before" and batch and not self.pairs["h"][1].any():
-            values = self.pairs["h"][0]  # the state before is that of `batch` rows earlier (later), and zero at the start
-            return self.product(grads[:-batch], values[batch:]) if self.backwards else self.product(grads[batch:], values[:-batch])
-        before = self.before("h")
+    def state(self):
+        """The state before each row as the products saw it, in a form that `affine` takes: where it lies, unless there is a mask."""
         if self.mask is not None:
-            before *= self.mask[self.sequences()]
-        if self.cell != "gru_before":
-            return self.product(grads, before)
-        out = empty(shape, before.dtype)
-        self.product(grads[:, : 2 * units], before, out[: 2 * units])
-        self.product(grads[:, 2 * units :], extra, out[2 * units :])
-        return out
+            return self.before("h") * self.steps.of_sequences(self.mask)
+        return (*self.pairs["h"], self.steps.earlier(self.backwards))
 
     def for_peephole(self):
         """Sums over the rows of gradient times cell: the cell before for i and f, the new one for o."""
@@ -322,9 +308,10 @@ class Run:
     def before(self, what):
         return self.steps.before(*self.pairs[what], self.backwards)
 
-    def sequences(self):
-        """The sequence of each row."""
-        steps = self.steps
-        if steps.dense == "batch":
-            return np.repeat(np.arange(steps.batch), len(steps.sizes))
-        return np.arange(steps.n_rows) - np.repeat(steps.starts, steps.sizes)
+
+def affine(grads, inputs, biased):
+    """(grads^T x for each of `inputs`, the sums of the rows of grads or None); an x is a matrix or (rows, first, index)."""
+    found = [empty((grads.shape[1], (x[0] if type(x) is tuple else x).shape[1]), grads.dtype) for x in inputs]
+    bias = empty((grads.shape[1],), grads.dtype) if biased else None
+    kernels.affine_grads(grads, inputs, found, bias, n_threads())
+    return (*found, bias)

@@ -79,7 +79,7 @@ class SequenceOfOne(Function, arrays=True):
         cells, extra = kept_arrays(cell, len(x), h.shape[1], [weights], x.dtype)
         fixed = alone(ascontiguous(w_hh)), None, None, alone(None if peephole is None else ascontiguous(peephole))
         kernels.recurrent(
-            cell, update_sign, None, None, None, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra, None,
+            cell, update_sign, None, None, None, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra,
             [h_n], alone(c_n), steps.starts, steps.sizes, 1, n_threads(),
         )  # fmt: skip
         ctx.save_for_backward(x, h, c, w_ih, w_hh, b_ih, b_hh, peephole, out, (rows, first, fixed, gates, cells, extra))
@@ -101,8 +101,7 @@ class SequenceOfOne(Function, arrays=True):
         needs = ctx.needs_input_grad
         before = {"h": (out, first[0]), "c": (cells and cells[0], first[1])}
         run = Run(ctx.cell, steps, False, rows, grad_gates, before, None, h.shape[1])
-        sums = None if weights[2] is None else channel_sum(grad_gates)
-        *found, _, for_peephole = run.weight_grads((*needs[5:9], False, needs[9]), extra and extra[0], None, weights, sums)
+        *found, _, for_peephole = run.weight_grads((*needs[5:9], False, needs[9]), extra and extra[0], None)
         grad_x = input_grad(ctx.cell, grad_gates, [weights], h.shape[1], rows.shape) if needs[0] else None
         return grad_x, grad_h, grad_c, None, None, *found, for_peephole
 

@@ -12,12 +12,15 @@ def gemm(a, b, out, bias, relu, n_threads):
         out[out < 0] = 0
 
 
-def affine_grads(grad, x, grad_weights, grad_bias, n_threads):
-    """grad_weights, side by side: grad^T x; grad_bias (or None): the sum of the rows of grad; grad (N, U), x (N, D)."""
-    first = 0
-    for grad_weight in grad_weights:
-        width = grad_weight.shape[1]
-        grad_weight[...] = grad.T @ x[:, first : first + width]
-        first += width
+def affine_grads(grad, inputs, grad_weights, grad_bias, n_threads):
+    """Each grad_weight (U, D): grad^T x, with its x of `inputs`; grad_bias (or None): the sum of the rows of grad; grad (N, U).
+
+    x is a matrix (N, D), or (rows, first, index): row r of x is then rows[index[r]] or, where the index is negative, first[-1 - index[r]].
+    """
+    for x, grad_weight in zip(inputs, grad_weights, strict=True):
+        if isinstance(x, tuple):
+            rows, first, index = x
+            x = np.concatenate([first[::-1], rows])[index + len(first)]  # -1 is the last row of what stands before
+        grad_weight[...] = grad.T @ x
     if grad_bias is not None:
         grad_bias[...] = grad.sum(0)

@@ -43,13 +43,12 @@ def steps(starts, sizes, row_step, backwards):
 
 
 def recurrent(
-    cell, update_sign, x, w_ih, bias, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, seen, h_n, c_n, starts, sizes,
+    cell, update_sign, x, w_ih, bias, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts, sizes,
     row_step, n_threads,
 ):  # fmt: skip
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
 
-    x, w_ih, bias: None; or (of an rnn or lstm) what the input product x W_ih^T + bias is made of here. Then `seen` (or None) gets the rows
-    (mask h, x) that are multiplied at each step.
+    x, w_ih, bias: None; or (of an rnn or lstm) what the input product x W_ih^T + bias is made of here.
 
     extra: what the gradient needs besides: W_hn h + b_hn (gru), r mask h (gru_before), o tanh(c') (lstm with projection).
     """
@@ -59,8 +58,6 @@ def recurrent(
             gates[d][...] = x @ w_ih[d].T + bias[d]
         for n, rows in steps(starts, sizes, row_step, backwards=d == 1):
             masked = h[:n] if mask is None else h[:n] * mask[d][:n]  # what the products see of the state
-            if seen is not None:
-                seen[d][rows] = np.concatenate([masked, x[rows]], axis=1)
             if cell == "lstm":
                 a = gates[d][rows] + masked @ w_hh[d].T
                 gates[d][rows], c[:n], shown = lstm(a, c[:n], entry(peephole, d))

@@ -136,13 +136,32 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
+INLINE const REAL *NAME(input_row)(const affine_input *x, isize row) {
+    if (!x->index) return (const REAL *)x->rows + row * x->row_step;
+    const isize number = (isize)x->index[row];
+    return number >= 0 ? (const REAL *)x->rows + number * x->row_step : (const REAL *)x->first - (number + 1) * x->first_step;
+}
+
+/* Columns j .. j + cols and steps k .. k + kc of a B that is made of inputs, as `pack` has them. */
+static void NAME(pack_inputs)(REAL *to, isize width, const NAME(matrices) *g, isize j, isize cols, isize k, isize kc) {
+    const affine_input *x = g->inputs;
+    const isize cut = max_size(0, min_size(cols, x[0].width - j));
+    for (isize step = g->first_input + k; step < g->first_input + k + kc; step++, to += width) {
+        if (cut > 0) copy_run(to, NAME(input_row)(x, step) + j, cut);
+        if (cut < cols) copy_run(to + cut, NAME(input_row)(x + 1, step) + j + cut - x[0].width, cols - cut);
+        zero_run(to + cols, width - cols);
+    }
+}
+
 /* The B block of a part: for each block of the sum its panels, one behind the other; every team-th panel is packed here. */
 static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part, REAL *packed, int rank, int team) {
     for (isize i = rank; i < ceil_div(part.k, k_block) * part.panels; i += team) {
         const isize pc = i / part.panels * k_block, panel = i % part.panels, j = NAME(panel_start)(part, panel);
         const isize kc = min_size(k_block, part.k - pc), cols = NAME(panel_start)(part, panel + 1) - j;
-        NAME(pack)(packed + pc * part.panels * NR + j * kc, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col,
-                   g->b_col, g->b_row, cols, kc);
+        REAL *to = packed + pc * part.panels * NR + j * kc;
+        if (g->inputs) NAME(pack_inputs)(to, round_up(cols, LANES), g, part.jc + j, cols, part.k0 + pc, kc);
+        else
+            NAME(pack)(to, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
     }
 }
 
@@ -161,22 +180,20 @@ INLINE NAME(item) NAME(item_at)(const NAME(matrices) *g, NAME(blocks) blocks, NA
     return found;
 }
 
-/* sums[i] = (add: +=) the sum of row i of a packed A block, four steps of k side by side. */
-static void NAME(sum_rows_of_a)(const REAL *packed_a, isize m, isize kc, REAL *sums, int add) {
-    for (isize i = 0; i < m; i += MR) {
-        const isize rows = min_size(MR, m - i);
-        const REAL *p = packed_a + i * kc;
-        REAL part[4][MR] = {{0}};
+/* sums[i] = (add: +=) the sum of row i of m rows of A that lie side by side; four steps of k in turn, so that no addition waits for the last. */
+static void NAME(sum_rows_of_a)(const REAL *a, isize a_col, isize m, isize kc, REAL *sums, int add) {
+    for (isize i = 0; i < m; i += LANES) {
+        const isize n = min_size(LANES, m - i);
+        vec sum[4] = {{0}};
         isize k = 0;
-        for (; rows == MR && k + 4 <= kc; k += 4, p += 4 * MR)
-            for (int step = 0; step < 4; step++)
-                for (int r = 0; r < MR; r++) part[step][r] += p[step * MR + r];
-        for (; k < kc; k++, p += rows)
-            for (isize r = 0; r < rows; r++) part[k & 3][r] += p[r];
-        for (isize r = 0; r < rows; r++) {
-            const REAL sum = (part[0][r] + part[1][r]) + (part[2][r] + part[3][r]);
-            sums[i + r] = add ? sums[i + r] + sum : sum;
+        for (; k + 4 <= kc; k += 4) {
+            UNROLL(4)
+            for (int step = 0; step < 4; step++) sum[step] += load_up_to(a + (k + step) * a_col + i, n);
         }
+        for (; k < kc; k++) sum[0] += load_up_to(a + k * a_col + i, n);
+        sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        if (add) sum[0] += load_up_to(sums + i, n);
+        store_up_to(sums + i, sum[0], n);
     }
 }
 
@@ -199,7 +216,7 @@ static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NA
         const REAL *a = g->a + item.i0 * g->a_row + item.k * g->a_col;
         const int in_place = NAME(is_in_place)(g, item.last - item.first);
         if (!in_place) NAME(pack_a)(packed_a, a, g->a_row, g->a_col, item.m, item.kc);
-        if (g->sums && part.jc + item.first == 0) NAME(sum_rows_of_a)(packed_a, item.m, item.kc, g->sums + item.i0, item.k > 0);
+        if (g->sums && part.jc + item.first == 0) NAME(sum_rows_of_a)(a, g->a_col, item.m, item.kc, g->sums + item.i0, item.k > 0);
         NAME(macro_tile)(g, in_place ? NULL : packed_a, a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
                          item.k > 0, item.k + item.kc >= g->k, &next);
     }
@@ -273,7 +290,7 @@ static void NAME(dot_columns)(const NAME(matrices) *g, isize first, isize last) 
 /* The first of n columns that are the share of thread `rank`: whole groups of DOT_COLS. */
 INLINE isize dot_share(isize n, int rank, int team) { return rank == team ? n : n * rank / team / DOT_COLS * DOT_COLS; }
 
-static int NAME(is_dots)(const NAME(matrices) *g) { return g->m <= DOT_ROWS && g->a_col == 1 && g->b_row == 1 && g->k > 0; }
+static int NAME(is_dots)(const NAME(matrices) *g) { return !g->inputs && g->m <= DOT_ROWS && g->a_col == 1 && g->b_row == 1 && g->k > 0; }
 
 /* Number of slices of the sum: fixed by the shape. */
 static isize gemm_slices(isize m, isize n, isize k) {
@@ -301,6 +318,7 @@ static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, NAME(blocks
             NAME(matrices) part = *g;
             part.a += first * g->a_col;
             part.b += first * g->b_row;
+            part.first_input += first;
             part.k = last - first;
             part.c = scratch + slice * c_size;
             part.c_row = g->n;

@@ -15,7 +15,7 @@
 
 /* The whole of A^T is packed at once, so it must be small; and B must be worth the trouble. */
 static int NAME(is_rows)(const NAME(matrices) *g) {
-    return g->b_row == 1 && g->m <= FEW_ROWS && g->n >= 4 * MR && g->k >= 16 && g->m * g->k <= B_VALUES;
+    return g->b_row == 1 && !g->inputs && g->m <= FEW_ROWS && g->n >= 4 * MR && g->k >= 16 && g->m * g->k <= B_VALUES;
 }
 
 /* Values of scratch for sizes that may come this way. */

@@ -51,9 +51,18 @@ typedef struct {
 typedef struct {
     const void *x, *w_ih, *bias, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
-    void *gates, *out, *cells, *extra, *seen, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
+    void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
 } recurrent_arrays;
+
+/* What one weight of an affine map was multiplied with: a row of `width` values per row of the gradient. Row r lies at number r of `rows`;
+ * with an index at number index[r] of `rows` or, where that is negative, at number -1 - index[r] of `first`. */
+typedef struct {
+    ptrdiff_t width;
+    const void *rows, *first;
+    ptrdiff_t row_step, first_step;
+    const int64_t *index;
+} affine_input;
 
 /* Planes in[0] x in[1] to out[0] x out[1]: along axis d, output o reads index[d][t][o] (-1: nothing), t < taps[d], times its weight. */
 typedef struct {
@@ -69,8 +78,8 @@ typedef struct {
                  const void *b, ptrdiff_t b_batch, ptrdiff_t b_row, ptrdiff_t b_col, void *c, ptrdiff_t c_batch, ptrdiff_t c_row,
                  const void *bias, int relu, void *scratch, int n_threads);
     ptrdiff_t (*affine_grads_scratch)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, int n_threads);
-    void (*affine_grads)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, ptrdiff_t split, const void *grad, ptrdiff_t grad_row, const void *x,
-                         ptrdiff_t x_row, void *const weight[2], void *bias, void *scratch, int n_threads);
+    void (*affine_grads)(ptrdiff_t rows, ptrdiff_t units, const void *grad, ptrdiff_t grad_row, const affine_input x[2], void *const weight[2],
+                         void *bias, void *scratch, int n_threads);
 
     ptrdiff_t (*conv_scratch)(const conv_shape *shape, int n_threads);
     void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads);

@@ -20,7 +20,9 @@ typedef struct {
     isize split;      /* columns of C from here on are in another array; 0: none */
     REAL *c_rest;
     isize c_rest_row;
-    REAL *sums;       /* of the rows of A, or NULL */
+    REAL *sums;       /* of the rows of A, which lie side by side, or NULL */
+    const affine_input *inputs; /* two that B consists of, side by side, rather than `b`; or NULL */
+    isize first_input;          /* the row of these that is B's first */
 } NAME(matrices);
 
 /* Blocks of equal size, so that the last one is not a sliver. */

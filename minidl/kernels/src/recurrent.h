@@ -8,8 +8,8 @@
  *             one micro-kernel call per gate and MR rows
  *             activation and new state of the chunk, from the buffer
  *
- * Where the caller leaves the input product to the kernel (x, of an rnn or lstm), x of the step stands behind the state and its weights
- * behind the recurrent ones: the gates are then written once, activated. `seen` can keep these rows for the gradient of both weights.
+ * Where the caller leaves the input product to the kernel (x, of an rnn or lstm), the sums run over the state and on over x of the step,
+ * whose weights stand behind the recurrent ones: the gates are then written once, activated.
  *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
@@ -66,19 +66,33 @@ static void NAME(pack_panels)(const NAME(panels) * p, isize k0, isize k, const R
     }
 }
 
-/* sums[row][0 .. width] = A[row] B for the rows at a + a_row[row]: one panel, cut into blocks of the sum that all rows share while they are near. */
-static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, const REAL *a, const isize *a_row, isize rows, REAL *sums) {
+/* The left factor of a product, where it lies: row i begins at `at` + row[0][i]; from step `cut` of the sum on it goes on at `at` + row[1][i]. */
+typedef struct {
+    const REAL *at;
+    isize cut, row[2][CHUNK_ROWS];
+} NAME(factor);
+
+/* How far `to` is from `from`, in values: both may be parts of different arrays. */
+INLINE isize NAME(distance)(const REAL *from, const REAL *to) { return ((intptr_t)to - (intptr_t)from) / (intptr_t)sizeof(REAL); }
+
+/* sums[row][0 .. width] = A[row] B: one panel, cut into blocks of the sum that all rows share while they are near. */
+static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, const NAME(factor) * a, isize rows, REAL *sums) {
     const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, MR), k_blocks = ceil_div(p->k, K_BLOCK);
-    NAME(tile_job) job = {.n_blocks = 1, .a_step = 1, .ldb = width, .ldc = NR};
+    NAME(tile_job) job = {.a_row_block = CHUNK_ROWS, .a_step = 1, .ldb = width, .ldc = NR};
     for (isize k_block = 0; k_block < k_blocks; k_block++) {
-        const isize k = p->k * k_block / k_blocks;
-        job.kc = p->k * (k_block + 1) / k_blocks - k;
-        job.a = a + k;
+        const isize k = p->k * k_block / k_blocks, steps = p->k * (k_block + 1) / k_blocks - k, before = a->cut - k; /* steps before the cut */
+        const int both = before > 0 && before < steps;
+        job.n_blocks = 1 + both;
+        job.kc = both ? before : steps;
+        job.kc_step = both ? steps - 2 * before : 0;
+        job.a = a->at + (before > 0 ? k : k - a->cut);
+        job.a_block = -k;
         job.b = NAME(panel)(p, tile, block) + k * width;
+        job.b_block = before * width;
         job.add = k > 0;
         for (isize part = 0; part < parts; part++) {
             const isize first = rows * part / parts, count = rows * (part + 1) / parts - first;
-            job.a_row = a_row + first;
+            job.a_row = a->row[before <= 0] + first;
             job.c = sums + first * NR;
             NAME(tiles_rows)[width / LANES - 1][count - 1](&job);
         }
@@ -102,8 +116,7 @@ typedef struct {
     isize part, parts;
     meeting *others;            /* those who work on the same direction */
     int n_others;
-    REAL *state;                /* forward: rows that the products see, state_row apart: see seen_at */
-    isize state_row;
+    REAL *masked;               /* forward, with a mask: see masked_at */
     NAME(panels) main, second;
 } NAME(worker);
 

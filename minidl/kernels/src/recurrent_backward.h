@@ -117,15 +117,16 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     const isize products = NAME(own_rows)(w, NAME(running)(w, later)), running = NAME(own_rows)(w, NAME(running)(w, t));
     const isize rows = max_size(products, running), last = NAME(first_tile)(w, p, w->part + 1);
     const REAL *grads = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
+    NAME(factor) factor = {.at = grads, .cut = p->k};
     REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
-    isize a_row[CHUNK_ROWS], sequences[CHUNK_ROWS];
+    isize sequences[CHUNK_ROWS];
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
             for (isize i = 0; i < count; i++) sequences[i] = NAME(own_row)(w, first + i);
-            for (isize i = 0; i < known; i++) a_row[i] = NAME(row_at)(w, later, sequences[i]) * a->grad_gates_row;
-            if (known) NAME(row_product)(p, tile, 0, grads, a_row, known, sums);
+            for (isize i = 0; i < known; i++) factor.row[0][i] = NAME(row_at)(w, later, sequences[i]) * a->grad_gates_row;
+            if (known) NAME(row_product)(p, tile, 0, &factor, known, sums);
             NAME(backward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count, known, min_size(count, running - first));
         }
     }
@@ -139,14 +140,14 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
     const isize row_size = projection ? w->shape->width : a->grad_gates_row;
     const REAL *grads = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
+    NAME(factor) factor = {.at = grads, .cut = p->k};
     REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
-    isize a_row[CHUNK_ROWS];
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first);
-            for (isize i = 0; i < count; i++) a_row[i] = NAME(row_at)(w, t, NAME(own_row)(w, first + i)) * row_size;
-            NAME(row_product)(p, tile, 0, grads, a_row, count, sums);
+            for (isize i = 0; i < count; i++) factor.row[0][i] = NAME(row_at)(w, t, NAME(own_row)(w, first + i)) * row_size;
+            NAME(row_product)(p, tile, 0, &factor, count, sums);
             for (isize i = 0; i < count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, t, NAME(own_row)(w, first + i));
         }
     }

@@ -11,11 +11,17 @@ INLINE const REAL *NAME(value_before)(const NAME(worker) * w, const void *values
     return (const REAL *)first + sequence * width;
 }
 
-/* The state before step t as the products see it (masked), and x of the step behind it where they take that as well. Without an array
- * that keeps them there are two copies, for even and odd steps. */
-INLINE REAL *NAME(seen_at)(const NAME(worker) * w, isize t, isize sequence) {
-    const isize row = w->arrays->seen ? NAME(row_at)(w, t, sequence) : (t & 1) * w->shape->batch + sequence;
-    return w->state + row * w->state_row;
+/* The state before step t times the mask: there are two copies, for even and odd steps, of rows that do not all fall into the same lines
+ * of the cache. */
+INLINE isize NAME(masked_row)(const recurrent_shape *s) { return round_up(s->width, LANES) + LANES; }
+INLINE REAL *NAME(masked_at)(const NAME(worker) * w, isize t, isize sequence) {
+    return w->masked + ((t & 1) * w->shape->batch + sequence) * NAME(masked_row)(w->shape);
+}
+
+/* The state before step t as the products see it. */
+INLINE const REAL *NAME(seen_at)(const NAME(worker) * w, isize t, isize sequence) {
+    const recurrent_arrays *a = w->arrays;
+    return a->mask ? NAME(masked_at)(w, t, sequence) : NAME(value_before)(w, a->out, a->out_row, a->h0, w->shape->width, t, sequence);
 }
 
 /* A new state (n values from unit `start` on, at `h`) goes where the next step and the caller look for it. */
@@ -26,11 +32,10 @@ static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize star
         copy_run((REAL *)a->h_n + sequence * w->shape->width + start, h, n);
         return;
     }
-    REAL *to = NAME(seen_at)(w, then, sequence) + start;
-    if (a->mask) {
-        const REAL *mask = (const REAL *)a->mask + sequence * w->shape->width + start;
-        for (isize i = 0; i < n; i++) to[i] = h[i] * mask[i];
-    } else copy_run(to, h, n);
+    if (!a->mask) return; /* found where it is */
+    REAL *to = NAME(masked_at)(w, then, sequence) + start;
+    const REAL *mask = (const REAL *)a->mask + sequence * w->shape->width + start;
+    for (isize i = 0; i < n; i++) to[i] = h[i] * mask[i];
 }
 
 /* One row of a tile, its sums known: activations, new cell and state. */
@@ -83,10 +88,12 @@ static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, con
     NAME(spread_state)(w, out, start, n, t, sequence);
 }
 
-/* Gates of a row come to the second cache while the products are made. */
+/* Gates of a row come to the second cache while the products are made, and (in the first tile) its x of the next step. */
 INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
     const recurrent_arrays *a = w->arrays;
+    const isize then = NAME(step_after)(w, t, 1), inputs = w->shape->inputs;
     FETCH((REAL *)a->gates + NAME(row_at)(w, t, sequence) * a->gates_row + start, n, w->shape->sums / w->shape->units, w->shape->units, 1, 2);
+    if (start == 0 && inputs && sequence < NAME(running)(w, then)) FETCH((const REAL *)a->x + NAME(row_at)(w, then, sequence) * inputs, inputs, 1, 0, 0, 2);
 }
 
 /* The rows of a chunk: each cell has a loop of its own, in which the compiler knows what there is to do. */
@@ -110,19 +117,23 @@ static const NAME(forward_rows) NAME(forward_cells)[] = {
 static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     const NAME(panels) *p = second ? &w->second : &w->main;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
-    const REAL *a = second ? w->arrays->extra : w->state;
+    const recurrent_arrays *a = w->arrays;
+    NAME(factor) factor = {.at = a->out, .cut = second ? p->k : w->shape->width};
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
-    isize a_row[CHUNK_ROWS], sequences[CHUNK_ROWS];
+    isize sequences[CHUNK_ROWS];
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first);
             for (isize i = 0; i < count; i++) {
                 sequences[i] = NAME(own_row)(w, first + i);
-                a_row[i] = second ? NAME(row_at)(w, t, sequences[i]) * w->shape->units : NAME(seen_at)(w, t, sequences[i]) - w->state;
+                const isize row = NAME(row_at)(w, t, sequences[i]);
+                const REAL *from = second ? (const REAL *)a->extra + row * w->shape->units : NAME(seen_at)(w, t, sequences[i]);
+                factor.row[0][i] = NAME(distance)(factor.at, from);
+                factor.row[1][i] = w->shape->inputs ? NAME(distance)(factor.at, (const REAL *)a->x + row * w->shape->inputs) : 0;
                 if (!second) NAME(fetch_gates)(w, start, n, t, sequences[i]);
             }
-            for (isize block = 0; block < p->blocks; block++) NAME(row_product)(p, tile, block, a, a_row, count, sums + block * CHUNK_ROWS * NR);
+            for (isize block = 0; block < p->blocks; block++) NAME(row_product)(p, tile, block, &factor, count, sums + block * CHUNK_ROWS * NR);
             if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count);
             else
                 for (isize i = 0; i < count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, sequences[i]);
@@ -130,7 +141,7 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     }
 }
 
-/* Scratch of a direction: panels, then the two states. */
+/* Scratch of a direction: panels, then masked states. */
 static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
@@ -138,24 +149,8 @@ static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     w->main = NAME(make_panels)(s->width + s->inputs, s->units, blocks, &at);
     if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(s->units, s->units, 1, &at);
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->units, s->width, 1, &at);
-    w->state_row = round_up(s->width + s->inputs, LANES) + LANES; /* rows that do not all fall into the same lines of the cache */
-    w->state = at;
-    if (w->arrays && w->arrays->seen) {
-        w->state_row = s->width + s->inputs;
-        w->state = w->arrays->seen;
-    }
-    return at + 2 * s->batch * (round_up(s->width + s->inputs, LANES) + LANES) - scratch;
-}
-
-/* x of step t (-1: none) goes behind the state of each own row. */
-static void NAME(place_inputs)(const NAME(worker) * w, isize t) {
-    const recurrent_shape *s = w->shape;
-    const isize rows = NAME(own_rows)(w, NAME(running)(w, t));
-    if (s->inputs == 0 || w->part > 0) return;
-    for (isize i = 0; i < rows; i++) {
-        const isize sequence = NAME(own_row)(w, i);
-        copy_run(NAME(seen_at)(w, t, sequence) + s->width, (const REAL *)w->arrays->x + NAME(row_at)(w, t, sequence) * s->inputs, s->inputs);
-    }
+    w->masked = at;
+    return at + 2 * s->batch * NAME(masked_row)(s) - scratch;
 }
 
 /* The step at which a sequence begins in the order of the run. */
@@ -174,10 +169,10 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     if (s->inputs) NAME(pack_panels)(&w->main, s->width, s->inputs, a->w_ih, s->units * s->inputs, s->inputs, 1, first, last);
     const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
     if (w->second.data) NAME(pack_panels)(&w->second, 0, s->units, second, 0, s->units, 1, others * rank / team, others * (rank + 1) / team);
-    for (isize sequence = rank; sequence < s->batch; sequence += team) {
-        REAL *to = NAME(seen_at)(w, NAME(first_step)(w, sequence), sequence);
-        const REAL *h = (const REAL *)a->h0 + sequence * s->width, *mask = a->mask ? (const REAL *)a->mask + sequence * s->width : NULL;
-        for (isize i = 0; i < s->width; i++) to[i] = mask ? h[i] * mask[i] : h[i];
+    for (isize sequence = rank; sequence < s->batch && a->mask; sequence += team) {
+        REAL *to = NAME(masked_at)(w, NAME(first_step)(w, sequence), sequence);
+        const REAL *h = (const REAL *)a->h0 + sequence * s->width, *mask = (const REAL *)a->mask + sequence * s->width;
+        for (isize i = 0; i < s->width; i++) to[i] = h[i] * mask[i];
     }
 }
 
@@ -186,11 +181,9 @@ static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int te
     NAME(forward_plan)(w, scratch);
     if (!NAME(share_work)(w, rank, team)) return;
     NAME(forward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
-    NAME(place_inputs)(w, w->backwards ? s->steps - 1 : 0);
     NAME(meet)(w);
     for (isize step = 0; step < s->steps; step++) {
         const isize t = w->backwards ? s->steps - 1 - step : step;
-        NAME(place_inputs)(w, NAME(step_after)(w, t, 1));
         NAME(forward_step)(w, 0, t);
         NAME(meet_by_units)(w);
         if (w->second.data) {

@@ -27,9 +27,11 @@
 
 typedef struct {
     isize kc;           /* steps of k in a block */
+    isize kc_step;      /* and how many more the next block has */
     isize n_blocks;     /* blocks, at least 1 */
     const REAL *a;
     const isize *a_row; /* A_ROWS: where each row starts */
+    isize a_row_block;  /* A_ROWS: from the rows of one block to those of the next, 0 if they are the same */
     isize a_step;       /* A_ROWS: from one k to the next */
     isize a_block;
     const REAL *b;
@@ -48,7 +50,7 @@ typedef struct {
 
 INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const int b_kind, const NAME(tile_job) *job) {
     vec acc[MR][NV];
-    const isize ldc = job->ldc, kc = job->kc, ldb = job->ldb, a_step = job->a_step;
+    const isize ldc = job->ldc, ldb = job->ldb, a_step = job->a_step;
     const isize *b_row = job->b_row;
     REAL *c = job->c;
     const REAL *row[MR];
@@ -64,8 +66,9 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
         const REAL *a = job->a + block * job->a_block, *b = job->b + block * job->b_block;
         if (a_kind == A_ROWS) {
             UNROLL(16)
-            for (int i = 0; i < rows; i++) row[i] = a + job->a_row[i];
+            for (int i = 0; i < rows; i++) row[i] = a + job->a_row[block * job->a_row_block + i];
         }
+        const isize kc = job->kc + block * job->kc_step;
         isize step = 0;
         for (isize k = 0; k < kc; k++) {
             vec b_k[NV];
