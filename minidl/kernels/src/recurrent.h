@@ -32,9 +32,10 @@
 #define CHUNK_ROWS (4 * MR)
 #define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows, for rows enough up to twice of it */
 
-/* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. */
+/* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
+ * up to `tall` rows. */
 typedef struct {
-    isize k, cols, blocks, tiles;
+    isize k, cols, blocks, tiles, tall;
     REAL *data;
 } NAME(panels);
 
@@ -43,9 +44,11 @@ INLINE isize NAME(tile_start)(const NAME(panels) * p, isize tile) { return ceil_
 
 INLINE isize NAME(panels_size)(const NAME(panels) * p) { return p->k * p->blocks * round_up(p->cols, LANES); }
 
-/* Panels for a product of this size, in the scratch at *at. */
-static NAME(panels) NAME(make_panels)(isize k, isize cols, isize blocks, REAL **at) {
-    NAME(panels) p = {.k = k, .cols = cols, .blocks = blocks, .tiles = max_size(1, ceil_div(ceil_div(cols, LANES), NV)), .data = *at};
+/* Panels for a product of so many rows and of this size, in the scratch at *at. Tall tiles, where one then has all rows and panels are read once. */
+static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cols, isize blocks, REAL **at) {
+    const int tall = rows > MR && rows <= MR_TALL;
+    NAME(panels) p = {.k = k, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .data = *at};
+    p.tiles = max_size(1, ceil_div(ceil_div(cols, LANES), tall ? TALL_VECS : NV));
     *at += round_up(NAME(panels_size)(&p), 16);
     return p;
 }
@@ -77,7 +80,7 @@ INLINE isize NAME(distance)(const REAL *from, const REAL *to) { return ((intptr_
 
 /* sums[row][0 .. width] = A[row] B: one panel, cut into blocks of the sum that all rows share while they are near. */
 static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, const NAME(factor) * a, isize rows, REAL *sums) {
-    const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, MR), k_blocks = ceil_div(p->k, K_BLOCK);
+    const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, p->tall), k_blocks = ceil_div(p->k, K_BLOCK);
     NAME(tile_job) job = {.a_row_block = CHUNK_ROWS, .a_step = 1, .ldb = width, .ldc = NR};
     for (isize k_block = 0; k_block < k_blocks; k_block++) {
         const isize k = p->k * k_block / k_blocks, steps = p->k * (k_block + 1) / k_blocks - k, before = a->cut - k; /* steps before the cut */
@@ -94,14 +97,14 @@ static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, c
             const isize first = rows * part / parts, count = rows * (part + 1) / parts - first;
             job.a_row = a->row[before <= 0] + first;
             job.c = sums + first * NR;
-            NAME(tiles_rows)[width / LANES - 1][count - 1](&job);
+            NAME(tile_of_rows)(count, width / LANES)(&job);
         }
     }
 }
 
 /* A row a little further on comes nearer: `blocks` runs of n values, `step` apart. Rows of gates are far apart, so that the processor
  * does not see by itself what will be next. */
-#define ROWS_AHEAD 4
+#define ROWS_AHEAD 8
 #define FETCH(from, n, blocks, step, writes, nearness) \
     for (isize block_ = 0; block_ < (blocks); block_++) \
         for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, nearness)
@@ -153,13 +156,16 @@ INLINE void NAME(meet_by_units)(const NAME(worker) * w) {
     if (w->parts > 1) meet(w->others, w->n_others);
 }
 
+/* The most rows that a worker has. */
+INLINE isize NAME(most_own_rows)(const NAME(worker) * w) { return ceil_div(w->shape->batch, max_size(1, w->row_team)); }
+
 /* By rows or by units, for a team of workers; 0 where the worker has nothing to do. */
 static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const double weights = (double)s->sums * (s->width + s->inputs) * sizeof(REAL), step_ns = weights / sizeof(REAL) * 2.0 * s->batch / FLOPS_PER_NS;
     const int by_rows = s->batch >= 2 * MR * team || (s->batch >= MR * team && weights <= 2 * CACHE_BYTES)
         || (s->batch >= 4 * team && weights <= CACHE_BYTES);
-    const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && w->main.tiles >= team;
+    const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && ceil_div(s->units, NR) >= team;
     w->dealt = s->sizes[s->steps - 1] < s->batch;
     w->row_team = w->parts = 1;
     w->row_rank = w->part = 0;

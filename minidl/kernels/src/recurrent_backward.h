@@ -80,14 +80,15 @@ static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n
     else NAME(gru_before_reset)(&u);
 }
 
-INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+/* What the units of a row need comes near: to the first cache (nearness 3) or the second (2). */
+INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence, const int nearness) {
     const recurrent_arrays *a = w->arrays;
     const isize row = NAME(row_at)(w, t, sequence), units = w->shape->units, gates = w->shape->sums / units;
-    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 0, 3);
-    FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1, 3);
-    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0, 3);
-    if (a->cells) FETCH((REAL *)a->cells + row * units + start, n, 1, 0, 0, 3);
-    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, 3);
+    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 1, nearness);
+    if (a->grad_gates != a->gates) FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1, nearness);
+    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0, nearness);
+    if (a->cells) FETCH(NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start, n, 1, 0, 0, nearness); /* that of t was this, one step ago */
+    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, nearness);
 }
 
 /* Rows of a chunk, by cell: the sums of the first `known` rows have been made, the first `running` rows are at step t, the others begin later. */
@@ -95,7 +96,7 @@ INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isiz
     static __attribute__((noinline)) void NAME(backward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
                                                                      const isize *sequences, isize rows, isize known, isize running) { \
         for (isize i = 0; i < rows; i++) { \
-            if (i + ROWS_AHEAD < running) NAME(fetch_units)(w, start, n, t, sequences[i + ROWS_AHEAD]); \
+            if (i + ROWS_AHEAD < running) NAME(fetch_units)(w, start, n, t, sequences[i + ROWS_AHEAD], 3); \
             NAME(backward_units)(cell, w, start, n, i < known ? sums + i * NR : NULL, i < running ? t : -1, sequences[i]); \
         } \
     }
@@ -126,6 +127,7 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
             const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
             for (isize i = 0; i < count; i++) sequences[i] = NAME(own_row)(w, first + i);
             for (isize i = 0; i < known; i++) factor.row[0][i] = NAME(row_at)(w, later, sequences[i]) * a->grad_gates_row;
+            for (isize i = 0; i < min_size(min_size(count, ROWS_AHEAD), running - first); i++) NAME(fetch_units)(w, start, n, t, sequences[i], 3);
             if (known) NAME(row_product)(p, tile, 0, &factor, known, sums);
             NAME(backward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count, known, min_size(count, running - first));
         }
@@ -155,10 +157,11 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
 
 static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
+    const isize rows = NAME(most_own_rows)(w);
     REAL *at = scratch;
-    w->main = NAME(make_panels)(s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width, 1, &at);
-    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(s->units, s->units, 1, &at);
-    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->width, s->units, 1, &at);
+    w->main = NAME(make_panels)(rows, s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width, 1, &at);
+    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
+    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->width, s->units, 1, &at);
     return at - scratch;
 }
 
@@ -177,8 +180,8 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
 
 static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
     const recurrent_shape *s = w->shape;
-    NAME(backward_plan)(w, scratch);
     if (!NAME(share_work)(w, rank, team)) return;
+    NAME(backward_plan)(w, scratch);
     NAME(backward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
     NAME(meet)(w);
     isize later = -1;

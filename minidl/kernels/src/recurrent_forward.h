@@ -145,10 +145,10 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
 static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
-    const isize blocks = s->cell == GRU_BEFORE ? 2 : s->sums / s->units;
-    w->main = NAME(make_panels)(s->width + s->inputs, s->units, blocks, &at);
-    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(s->units, s->units, 1, &at);
-    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(s->units, s->width, 1, &at);
+    const isize blocks = s->cell == GRU_BEFORE ? 2 : s->sums / s->units, rows = NAME(most_own_rows)(w);
+    w->main = NAME(make_panels)(rows, s->width + s->inputs, s->units, blocks, &at);
+    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
+    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->units, s->width, 1, &at);
     w->masked = at;
     return at + 2 * s->batch * NAME(masked_row)(s) - scratch;
 }
@@ -178,8 +178,8 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
 
 static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
     const recurrent_shape *s = w->shape;
-    NAME(forward_plan)(w, scratch);
     if (!NAME(share_work)(w, rank, team)) return;
+    NAME(forward_plan)(w, scratch);
     NAME(forward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
     NAME(meet)(w);
     for (isize step = 0; step < s->steps; step++) {

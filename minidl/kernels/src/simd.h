@@ -1,7 +1,7 @@
 /* Vectors of REAL, as wide as the level has them: GCC and Clang vector types, so that one source serves every level.
  *
  *     level     VB (bytes)   LANES float / double   registers   micro-tile MR x NV vectors
- *     v4        64           16 / 8                 32          8 x 3
+ *     v4        64           16 / 8                 32          8 x 3, tall ones MR_TALL x 2
  *     v3        32            8 / 4                 16          6 x 2
  *     others    16            4 / 2                 16 (or 32)  6 x 2
  */
@@ -31,14 +31,17 @@
 #if defined(__AVX512F__)
 #define VB 64
 #define MR 8
+#define MR_TALL 12
 #define NV 3
 #elif defined(__AVX2__) && defined(__FMA__)
 #define VB 32
 #define MR 6
+#define MR_TALL MR
 #define NV 2
 #else
 #define VB 16
 #define MR 6
+#define MR_TALL MR
 #define NV 2
 #endif
 
