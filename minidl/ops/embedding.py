@@ -7,8 +7,7 @@ from ..errors import ArgumentError, DTypeError, RangeError, dtype_error, expect,
 from ..tape import Function
 from ..tensor import Tensor, wrap
 from ..versions import changed
-from .arrays import not_tensors
-from .indexing import add_at
+from .arrays import ascontiguous, empty, has_kernel, n_threads, not_tensors
 
 __all__ = ["embedding", "one_hot"]
 
@@ -20,7 +19,7 @@ class PickRows(Function, arrays=True):
 
     def forward(ctx, weight, index, factor):
         ctx.index, ctx.factor, ctx.rows = index, factor, weight.shape[0]
-        out = weight.take(index, 0, kernels.empty((*index.shape, weight.shape[1]), weight.dtype), "clip")
+        out = weight.take(index, 0, empty((*index.shape, weight.shape[1]), weight.dtype), "clip")
         return out if factor is None else np.multiply(out, factor[index][..., None], out)
 
     def backward(ctx, grad):
@@ -34,9 +33,13 @@ class AddRows(Function, arrays=True):
 
     def forward(ctx, grad, index, rows, factor):
         ctx.index, ctx.factor = index, factor
-        out = kernels.empty((rows, grad.shape[-1]), grad.dtype)
+        out = empty((rows, grad.shape[-1]), grad.dtype)
         out.fill(0)
-        add_at(out, index.reshape(-1), grad.reshape(index.size, grad.shape[-1]))
+        places, values = index.reshape(-1), grad.reshape(index.size, grad.shape[-1])
+        if has_kernel(grad):
+            kernels.add_rows(ascontiguous(values), ascontiguous(places, np.int64), out, n_threads())
+        else:
+            np.add.at(out, places, values)
         return out if factor is None else np.multiply(out, factor[:, None], out)
 
     def backward(ctx, grad):
@@ -50,7 +53,7 @@ class Lookup(Function, arrays=True):
 
     def forward(ctx, weight, index, factor):
         ctx.index, ctx.factor, ctx.rows = index, factor, weight.shape[0]
-        return weight.take(index, 0, kernels.empty((*index.shape, weight.shape[1]), weight.dtype), "clip")
+        return weight.take(index, 0, empty((*index.shape, weight.shape[1]), weight.dtype), "clip")
 
     def backward(ctx, grad):
         return AddRows.apply(grad, ctx.index, ctx.rows, ctx.factor), None, None
