@@ -6,11 +6,13 @@ may be nested and may run in several threads.
 """
 
 from heapq import heappop, heappush
+from sys import getrefcount
 
 import numpy as np
 
 from . import anomaly, hooks, versions
 from .errors import GradError, word
+from .kernels.memory import Block
 from .modes import mode
 from .tape import Function, linked
 from .tensor import Tensor, wrap
@@ -36,19 +38,16 @@ def _walk(edges, grads, keep, graph, goal):
     goal:  a `Goal` when only some gradients are wanted
     """
     pending, heap = {}, []  # gradient by edge; (-tick, node), the youngest node first
-    summed = set()  # edges whose gradient is a sum made here, so that more can be added in place
     quick = not (graph or goal or anomaly.enabled or hooks.on_nodes)
     while True:
         for edge, grad in zip(edges, grads):  # noqa: B905 (options at the end of a call may be left out)
             if edge is None or grad is None or (goal is not None and not goal.wants(edge)):
                 continue
             if edge in pending:
-                total = pending[edge]
-                if edge in summed and not graph and type(total) is _ndarray:
-                    np.add(total, grad, total)
+                if not graph and _has_one_owner(pending, edge):
+                    np.add(pending[edge], grad, pending[edge])
                 else:
-                    pending[edge] = total + grad
-                    summed.add(edge)
+                    pending[edge] = pending[edge] + grad
                 continue
             pending[edge] = grad
             if isinstance(edge, Function):
@@ -74,6 +73,15 @@ def _walk(edges, grads, keep, graph, goal):
         if not keep and node.saved_tensors:
             del node.saved_tensors
     return pending if goal is None else {**pending, **goal.found}
+
+
+def _has_one_owner(pending, edge):
+    """Whether nothing but ``pending`` knows the gradient of an edge and its memory, so that more can be added in place."""
+    if type(pending[edge]) is not _ndarray or not pending[edge].flags.writeable:
+        return False
+    base = pending[edge].base
+    # Two know what comes straight out of the dictionary: that and the argument.
+    return (base is None or type(base) is Block) and getrefcount(pending[edge]) == 2
 
 
 class Goal:

@@ -121,6 +121,21 @@ class TestBackward:
         (y * 3).sum().backward(inputs=[y])
         assert y.grad.item() == 3 and x.grad is None
 
+    def test_sums_change_nothing_that_others_hold(self):
+        x, v = minidl.ones(3, requires_grad=True), minidl.ones(3, requires_grad=True)
+        seed, seen = minidl.ones(3), []
+        h = x * 2
+        more = h * 3
+        h.register_hook(seen.append)
+        out = (h + v) + more + h  # one array is the gradient of all four
+        for times in (1, 2):
+            out.backward(seed, retain_graph=True)
+            assert x.grad.tolist() == [10.0 * times] * 3 and v.grad.tolist() == [1.0 * times] * 3
+            assert seed.tolist() == [1.0] * 3 and seen[-1].tolist() == [5.0] * 3
+        (kept,) = minidl.autograd.grad(out, h, seed, retain_graph=True)
+        out.backward(seed)
+        assert kept.tolist() == [5.0] * 3
+
     def test_gradients_of_leaves_share_no_memory(self):
         a, b, c, seed = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0), minidl.ones(1, 2, dtype=minidl.float64)
         out = a.reshape(1, 2) + b.reshape(1, 2) + c.reshape(2, 1).reshape(1, 2)
