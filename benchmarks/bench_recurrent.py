@@ -58,10 +58,10 @@ def run_of_twin(kind, options, state, ending, x):
         b_hn, b_hh = [b_hh[2 * units :]], np.concatenate([b_hh[: 2 * units], np.zeros(units)])
     gates = (x[order] @ w_ih.T + b_ih + b_hh).reshape(steps * batch, -1)
     out, cells, extra = ([np.empty((steps * batch, units))] for _ in range(3))
-    zeros, last = np.zeros((batch, units)), [np.empty((batch, units))]
+    last, last_cell = [np.empty((batch, units))], [np.empty((batch, units))]
     starts, sizes = np.arange(steps) * batch, np.full(steps, batch)
-    reference.recurrent(cell, 1.0, None, None, None, [gates], [w_hh], b_hn, None, None, None, [zeros], [zeros] if kind == "LSTM" else None,
-                        out, cells, extra, None, last, [np.empty_like(zeros)], starts, sizes, 1, 1)  # fmt: skip
+    reference.recurrent(cell, 1.0, None, None, None, None, [gates], [w_hh], b_hn, None, None, None, None, None,
+                        out, cells, extra, last, last_cell, starts, sizes, 1, 1)  # fmt: skip
     return out[0].reshape(steps, batch, units)[order]
 
 

@@ -181,7 +181,7 @@ def hooked(own_hooks, which, grad, graph):
 
 def _zeros(node, output, graph):
     """Stand in for the gradient of an output that nothing used."""
-    if not node.arrays and not getattr(node, "_materialize", True):
+    if not getattr(node, "_materialize", True):
         return None
     zeros = np.zeros(*output)
     return wrap(zeros) if graph else zeros

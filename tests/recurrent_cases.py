@@ -39,6 +39,8 @@ class Case:
         self.peephole = self.many(3, units) if peepholes else None
         self.mask = [(rng.random((batch, self.width)) > 0.3).astype(dtype) * 2 for _ in range(directions)] if masked else None
         self.h0, self.c0 = self.many(batch, self.width), self.many(batch, units) if self.lstm else None
+        if units % 2 == 0:  # from zeros
+            self.h0 = self.c0 = None
         self.has_extra = cell.startswith("gru") or projects
 
     def many(self, *shape, scale=1.0):
@@ -55,9 +57,9 @@ class Case:
     def forward(self, inputs=0):
         """With `inputs` the kernel makes the input product as well."""
         rows, units, batch = self.rows, self.units, self.batch
-        bias = [each.reshape(-1) for each in self.many(1, self.sums)]
+        biases = [[each.reshape(-1) for each in self.many(1, self.sums)] for _ in range(2)] if inputs % 3 else [None, None]
         gates = (self.poisoned if inputs else self.many)(rows, self.sums)
-        own = [self.many(rows, inputs)[0], self.many(self.sums, inputs, scale=inputs**-0.5), bias] if inputs else [None, None, None]
+        own = [self.many(rows, inputs)[0], self.many(self.sums, inputs, scale=inputs**-0.5), *biases] if inputs else [None] * 4
         b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 else None
         return (
             "recurrent",
@@ -68,7 +70,7 @@ class Case:
                 self.poisoned(batch, self.width), self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes,
                 self.row_step,
             ],
-            {5, 13, 14, 15, 16, 17},
+            {6, 14, 15, 16, 17, 18},
         )  # fmt: skip
 
     def backward(self, whole):
@@ -80,10 +82,11 @@ class Case:
             [
                 self.cell, self.sign, shares, self.w_hh, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
                 self.halves(self.many(rows, self.width)), self.many(rows, units) if self.lstm else None,
-                self.many(rows, units) if self.has_extra else None, self.halves(self.many(rows, self.width)), self.many(batch, self.width),
-                self.many(batch, units) if self.lstm else None, self.poisoned(rows, grads),
-                self.poisoned(rows, self.width) if whole or self.w_hr else None, self.poisoned(batch, self.width),
-                self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes, self.row_step,
+                self.many(rows, units) if self.has_extra else None, self.halves(self.many(rows, self.width)),
+                self.many(batch, self.width) if whole else None, self.many(batch, units) if self.lstm and whole else None,
+                self.poisoned(rows, grads), self.poisoned(rows, self.width) if whole or self.w_hr else None,
+                self.poisoned(batch, self.width) if self.h0 else None, self.poisoned(batch, units) if self.c0 else None, self.starts,
+                self.sizes, self.row_step,
             ],
             {15, 16, 17, 18},
         )  # fmt: skip
@@ -105,7 +108,7 @@ def step_cases(rng, dtype):
     for cell in ("rnn_tanh", "rnn_relu", "lstm", "gru"):
         for batch, units in [(0, 3), (1, 1), (1, 64), (5, 33), (200, 40)]:
             case = Case(rng, dtype, cell, (batch, units, 1, 1, False), 1, False, False, False, -1.0 if units == 33 else 1.0)
-            (gates,), (product,), (h,) = case.many(batch, case.sums), case.many(batch, case.sums), case.h0
+            (gates,), (product,), (h,) = case.many(batch, case.sums), case.many(batch, case.sums), case.many(batch, units)
             c = case.many(batch, units)[0] if case.lstm else None
             (out,), c_out = case.poisoned(batch, units), case.poisoned(batch, units)[0] if case.lstm else None
             yield "recurrent_cell", [cell, case.sign, gates, product, h, c, out, c_out], {2, 6, 7}

@@ -118,29 +118,29 @@ def changed(position, value, inputs=0):
 
 
 def with_inputs(position, value):
-    return changed(position, value, inputs=3)
+    return changed(position, value, inputs=4)
 
 
 OUT_OF_BOUNDS = {
     "cell": changed(0, lambda _: "elman"),
-    "gates": changed(5, lambda a: [a[0][:, :-1]]),
-    "w_hh": changed(6, lambda a: [a[0][:-1]]),
-    "w_hr": changed(8, lambda _: None),
-    "c0": changed(12, lambda _: None),
-    "out": changed(13, lambda a: [a[0].T]),
-    "precision": changed(11, lambda a: [a[0].astype(np.float32)]),
-    "h_n": changed(16, lambda a: [a[0][:1]]),
-    "starts": changed(18, lambda a: a + 1),
-    "negative start": changed(18, lambda a: a - 1),
-    "rising sizes": changed(19, lambda a: np.arange(1, 5)),
-    "sizes": changed(19, lambda a: a[:2]),
-    "int32": changed(19, lambda a: a.astype(np.int32)),
-    "row_step": changed(20, lambda _: 1 << 62),
-    "row_step 0": changed(20, lambda _: 0),
+    "gates": changed(6, lambda a: [a[0][:, :-1]]),
+    "w_hh": changed(7, lambda a: [a[0][:-1]]),
+    "w_hr": changed(9, lambda _: None),
+    "c0": changed(13, lambda a: [a[0][:, :-1]]),
+    "out": changed(14, lambda a: [a[0].T]),
+    "precision": changed(12, lambda a: [a[0].astype(np.float32)]),
+    "h_n": changed(17, lambda a: [a[0][:1]]),
+    "starts": changed(19, lambda a: a + 1),
+    "negative start": changed(19, lambda a: a - 1),
+    "rising sizes": changed(20, lambda a: np.arange(1, 5)),
+    "sizes": changed(20, lambda a: a[:2]),
+    "int32": changed(20, lambda a: a.astype(np.int32)),
+    "row_step": changed(21, lambda _: 1 << 62),
+    "row_step 0": changed(21, lambda _: 0),
     "x of another size": with_inputs(2, lambda a: a[:-1]),
     "w_ih": with_inputs(3, lambda a: [a[0][:, :-1]]),
     "bias": with_inputs(4, lambda a: [a[0][:-1]]),
-    "no bias": with_inputs(4, lambda _: None),
+    "one bias": with_inputs(4, lambda _: None),
     "x for a gru": with_inputs(0, lambda _: "gru"),
 }
 

@@ -57,7 +57,8 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct recurrent_arrays:
         const void *x
         const void *w_ih
-        const void *bias
+        const void *b_ih
+        const void *b_hh
         const void *w_hh
         const void *b_hn
         const void *w_hr

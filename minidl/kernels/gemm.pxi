@@ -99,6 +99,8 @@ cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) excep
         if x.shape[0] != grad.shape[0]:
             raise ValueError(f"affine_grads: an input must have {grad.shape[0]} rows, got shape {(<object> x).shape}")
         return 0
+    if given[1] is None:
+        return numbered(to, given[2], grad.shape[0], x.shape[0], grad.shape[0])
     first = given[1]
     to.first_step, to.first = row_stride(first), cnp.PyArray_DATA(first)
     if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(grad) or first.shape[1] != to.width:
@@ -108,7 +110,7 @@ cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) excep
 
 def affine_grads(
     cnp.ndarray grad,            # IN   (N, U), rows contiguous
-    list inputs,                 # IN   at most two of (N, D), rows contiguous, or of (rows, first, index): see reference/matmul.py
+    list inputs,                 # IN   at most two of (N, D), rows contiguous, or of (rows, first or None, index): see reference/matmul.py
     list grad_weights,           # OUT  as many of (U, D), C-contiguous
     cnp.ndarray grad_bias,       # OUT  (U,) or None
     int n_threads,

@@ -28,20 +28,19 @@ cdef void *optional_block(cnp.ndarray first, list arrays, Py_ssize_t d, Py_ssize
     return NULL if arrays is None else block_of(first, arrays[d], rows, cols, writes, NULL)
 
 
-cdef int recurrent_geometry(recurrent_shape *shape, str cell, double update_sign, list gates, list w_hh, list h0, cnp.ndarray starts,
+cdef int recurrent_geometry(recurrent_shape *shape, str cell, double update_sign, list gates, list w_hh, cnp.ndarray starts,
                             cnp.ndarray sizes, Py_ssize_t row_step) except -1:
     """Fill in a shape, checked so far that every row lies inside."""
     cdef Py_ssize_t t
     cdef const int64_t *start
     cdef const int64_t *size
-    cdef cnp.ndarray first = gates[0], weight = w_hh[0], state = h0[0]
+    cdef cnp.ndarray first = gates[0], weight = w_hh[0]
     if cell not in RECURRENT_CELLS:
         raise ValueError(f"recurrent: cell must be one of {', '.join(RECURRENT_CELLS)}, got {cell}")
-    if cnp.PyArray_NDIM(first) != 2 or cnp.PyArray_NDIM(weight) != 2 or cnp.PyArray_NDIM(state) != 2 or not 1 <= len(gates) <= 2 \
-            or len(w_hh) != len(gates) or len(h0) != len(gates):
+    if cnp.PyArray_NDIM(first) != 2 or cnp.PyArray_NDIM(weight) != 2 or not 1 <= len(gates) <= 2 or len(w_hh) != len(gates):
         raise ValueError("recurrent: takes matrices, one or two of each")
     shape.cell, shape.update_sign, shape.directions = RECURRENT_CELLS[cell], update_sign, len(gates)
-    shape.rows, shape.sums, shape.width, shape.batch = first.shape[0], weight.shape[0], weight.shape[1], state.shape[0]
+    shape.rows, shape.sums, shape.width = first.shape[0], weight.shape[0], weight.shape[1]
     shape.units, shape.row_step, shape.inputs = shape.sums // RECURRENT_GATES[cell], row_step, 0
     if shape.units < 1 or shape.sums != shape.units * RECURRENT_GATES[cell] or shape.width < 1 \
             or (cell != "lstm" and shape.width != shape.units) or shape.sums > (<Py_ssize_t> 1 << 40) // shape.width:
@@ -53,12 +52,11 @@ cdef int recurrent_geometry(recurrent_shape *shape, str cell, double update_sign
     same_kind(sizes, sizes)
     shape.steps, shape.starts, shape.sizes = sizes.shape[0], <const int64_t *> data(starts), <const int64_t *> data(sizes)
     start, size = shape.starts, shape.sizes
+    shape.batch = size[0] if shape.steps else 0
     for t in range(shape.steps):
         if size[t] < 0 or size[t] > shape.batch or (t > 0 and size[t] > size[t - 1]) or start[t] < 0 or start[t] > shape.rows \
                 or (size[t] > 0 and start[t] + (size[t] - 1) * row_step >= shape.rows):
             raise ValueError("recurrent: sizes must not rise, and every step lie within the rows")
-    if shape.steps and size[0] != shape.batch:
-        raise ValueError("recurrent: every sequence must have a first step")
     return 0
 
 
@@ -73,13 +71,13 @@ cdef int common_arrays(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t 
     """What forward and backward take alike."""
     cdef cnp.ndarray first = gates[0]
     cdef bint is_lstm = shape.cell == 2, has_extra = shape.cell >= 3 or w_hr is not None
-    if (is_lstm and (c0 is None or cells is None)) or (has_extra and extra is None) or (w_hr is not None and not is_lstm):
+    if (is_lstm and cells is None) or (has_extra and extra is None) or (w_hr is not None and not is_lstm):
         raise ValueError("recurrent: an array that this cell needs is missing")
     to.w_hh = block_of(first, w_hh[d], shape.sums, shape.width, False, NULL)
     to.w_hr = optional_block(first, w_hr, d, shape.width, shape.units, False)
     to.peephole = optional_block(first, peephole if is_lstm else None, d, 3, shape.units, False)
     to.mask = optional_block(first, mask, d, shape.batch, shape.width, False)
-    to.h0 = block_of(first, h0[d], shape.batch, shape.width, False, NULL)
+    to.h0 = optional_block(first, h0, d, shape.batch, shape.width, False)
     to.c0 = optional_block(first, c0 if is_lstm else None, d, shape.batch, shape.units, False)
     to.gates = block_of(first, gates[d], shape.rows, shape.sums, forward, &to.gates_row)
     to.out = block_of(first, out[d], shape.rows, shape.width, forward, &to.out_row)
@@ -88,19 +86,27 @@ cdef int common_arrays(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t 
     return 0
 
 
-cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, cnp.ndarray first, cnp.ndarray x, list w_ih,
-                    list bias) except -1:
+cdef void *bias_of(cnp.ndarray first, list arrays, Py_ssize_t d, Py_ssize_t count) except? NULL:
+    """Data of the vector of a direction, NULL where the list is None."""
+    cdef cnp.ndarray values
+    if arrays is None:
+        return NULL
+    values = arrays[d]
+    same_kind(first, values)
+    if cnp.PyArray_SIZE(values) != count:
+        raise ValueError(f"recurrent: a bias must have {count} values, got {values.size}")
+    return data(values)
+
+
+cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, cnp.ndarray first, cnp.ndarray x, list w_ih, list b_ih,
+                    list b_hh) except -1:
     """The input product is made together with that of the state: its factors."""
-    if shape.cell > 2 or cnp.PyArray_NDIM(x) != 2 or x.shape[1] < 1 or w_ih is None or bias is None or len(w_ih) != shape.directions \
-            or len(bias) != shape.directions:
-        raise ValueError("recurrent: x (rows, D) is taken by an rnn or lstm, with w_ih and bias of every direction")
+    if shape.cell > 2 or cnp.PyArray_NDIM(x) != 2 or x.shape[1] < 1 or w_ih is None or (b_ih is None) != (b_hh is None):
+        raise ValueError("recurrent: x (rows, D) is taken by an rnn or lstm, with w_ih, and both biases or none, of every direction")
     shape.inputs = x.shape[1]
     to.x = block_of(first, x, shape.rows, shape.inputs, False, NULL)
     to.w_ih = block_of(first, w_ih[d], shape.sums, shape.inputs, False, NULL)
-    same_kind(first, bias[d])
-    if bias[d].size != shape.sums:
-        raise ValueError(f"recurrent: bias must have {shape.sums} values, got {bias[d].size}")
-    to.bias = data(bias[d])
+    to.b_ih, to.b_hh = bias_of(first, b_ih, d, shape.sums), bias_of(first, b_hh, d, shape.sums)
     return 0
 
 
@@ -109,15 +115,16 @@ def recurrent(
     double update_sign,
     cnp.ndarray x,               # IN    (rows, D) of an rnn or lstm, to be multiplied here, or None
     list w_ih,                   # IN    [(G U, D)], with x
-    list bias,                   # IN    [(G U,)], with x
+    list b_ih,                   # IN    [(G U,)], with x, or None
+    list b_hh,                   # IN    [(G U,)], with b_ih, or None
     list gates,                  # INOUT [(rows, G U)] per direction, rows contiguous: input products (OUT with x) -> activations
     list w_hh,                   # IN    [(G U, H)]
     list b_hn,                   # IN    [(U,)] of gru, or None
     list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
     list peephole,               # IN    [(3, U)] of an lstm, or None
     list mask,                   # IN    [(N, H)] or None
-    list h0,                     # IN    [(N, H)]
-    list c0,                     # IN    [(N, U)] of an lstm, or None
+    list h0,                     # IN    [(N, H)], or None: zeros
+    list c0,                     # IN    [(N, U)] of an lstm, or None: zeros
     list out,                    # OUT   [(rows, H)], rows contiguous
     list cells,                  # OUT   [(rows, U)] of an lstm, or None
     list extra,                  # OUT   [(rows, U)] of gru, gru_before and an lstm with projection, or None
@@ -137,18 +144,14 @@ def recurrent(
     cdef cnp.ndarray first = gates[0]
     some_threads(n_threads)
     table = table_of(first)
-    recurrent_geometry(&shape, cell, update_sign, gates, w_hh, h0, starts, sizes, row_step)
+    recurrent_geometry(&shape, cell, update_sign, gates, w_hh, starts, sizes, row_step)
     projection_of(&shape, w_hr)
     for d in range(shape.directions):
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, True)
         if x is not None:
-            own_inputs(&shape, &arrays[d], d, first, x, w_ih, bias)
-        if b_hn is not None:
-            same_kind(first, b_hn[d])
-            if b_hn[d].size != shape.units:
-                raise ValueError(f"recurrent: b_hn must have {shape.units} values, got {b_hn[d].size}")
-            arrays[d].b_hn = data(b_hn[d])
+            own_inputs(&shape, &arrays[d], d, first, x, w_ih, b_ih, b_hh)
+        arrays[d].b_hn = bias_of(first, b_hn, d, shape.units)
         arrays[d].h_n = block_of(first, h_n[d], shape.batch, shape.width, True, NULL)
         if shape.cell == 2:
             arrays[d].c_n = block_of(first, c_n[d], shape.batch, shape.units, True, NULL)
@@ -165,17 +168,17 @@ def recurrent_grad(
     list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
     list peephole,               # IN    [(3, U)] of an lstm, or None
     list mask,                   # IN    [(N, H)] or None
-    list h0,                     # IN    [(N, H)]
-    list c0,                     # IN    [(N, U)] of an lstm, or None
+    list h0,                     # IN    [(N, H)], or None: zeros
+    list c0,                     # IN    [(N, U)] of an lstm, or None: zeros
     list out,                    # IN    [(rows, H)], rows contiguous
     list cells,                  # IN    [(rows, U)] of an lstm, or None
     list extra,                  # IN    [(rows, U)] as `recurrent` filled it, or None
     list grad_out,               # IN    [(rows, H)], rows contiguous
-    list grad_h_n,               # IN    [(N, H)]
-    list grad_c_n,               # IN    [(N, U)] of an lstm, or None
-    list grad_gates,             # OUT   [(rows, G U)], of gru [(rows, 4 U)]
+    list grad_h_n,               # IN    [(N, H)], or None: zeros
+    list grad_c_n,               # IN    [(N, U)] of an lstm, or None: zeros
+    list grad_gates,             # OUT   [(rows, G U)], of gru [(rows, 4 U)]; of an lstm they may be `gates`
     list grad_h,                 # OUT   [(rows, H)]; needed with a projection, else may be None
-    list grad_h0,                # OUT   [(N, H)]
+    list grad_h0,                # OUT   [(N, H)], or None
     list grad_c0,                # OUT   [(N, U)] of an lstm, or None
     cnp.ndarray starts,          # IN    (T,) int64
     cnp.ndarray sizes,           # IN    (T,) int64, never rising
@@ -191,7 +194,7 @@ def recurrent_grad(
     cdef cnp.ndarray first = gates[0]
     some_threads(n_threads)
     table = table_of(first)
-    recurrent_geometry(&shape, cell, update_sign, gates, w_hh, h0, starts, sizes, row_step)
+    recurrent_geometry(&shape, cell, update_sign, gates, w_hh, starts, sizes, row_step)
     projection_of(&shape, w_hr)
     if w_hr is not None and grad_h is None:
         raise ValueError("recurrent_grad: an lstm with projection needs grad_h")
@@ -199,14 +202,14 @@ def recurrent_grad(
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, False)
         arrays[d].grad_out = block_of(first, grad_out[d], shape.rows, shape.width, False, &arrays[d].grad_out_row)
-        arrays[d].grad_h_n = block_of(first, grad_h_n[d], shape.batch, shape.width, False, NULL)
+        arrays[d].grad_h_n = optional_block(first, grad_h_n, d, shape.batch, shape.width, False)
         arrays[d].grad_gates_row = shape.sums + (shape.units if shape.cell == 3 else 0)
         arrays[d].grad_gates = block_of(first, grad_gates[d], shape.rows, arrays[d].grad_gates_row, True, &arrays[d].grad_gates_row)
         arrays[d].grad_h = optional_block(first, grad_h, d, shape.rows, shape.width, True)
-        arrays[d].grad_h0 = block_of(first, grad_h0[d], shape.batch, shape.width, True, NULL)
+        arrays[d].grad_h0 = optional_block(first, grad_h0, d, shape.batch, shape.width, True)
         if shape.cell == 2:
-            arrays[d].grad_c_n = block_of(first, grad_c_n[d], shape.batch, shape.units, False, NULL)
-            arrays[d].grad_c0 = block_of(first, grad_c0[d], shape.batch, shape.units, True, NULL)
+            arrays[d].grad_c_n = optional_block(first, grad_c_n, d, shape.batch, shape.units, False)
+            arrays[d].grad_c0 = optional_block(first, grad_c0, d, shape.batch, shape.units, True)
     block = scratch(table.recurrent_grad_scratch(&shape), table)
     with nogil:
         table.recurrent_grad(&shape, arrays, block.pointer, n_threads)

@@ -6,8 +6,6 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from ..creation import empty, ones
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops import cat, dropout
@@ -189,8 +187,8 @@ class RNNBase(Module):
         """Every layer over the rows of x; returns the output and the list of last states."""
         parameters = [self._weights(layer) for layer in range(self.num_layers)]
         expect_one_dtype(op, x, states, parameters[0][0])
-        shape, last, dtype = (self._directions, steps.batch, self._width), [], x._array.dtype
-        h0, c0 = np.zeros(shape, dtype), np.zeros((*shape[:2], self.hidden_size), dtype) if self.cell == "lstm" else None
+        shape, last = (self._directions, steps.batch, self._width), []
+        h0 = c0 = None
         for layer in range(self.num_layers):
             if states is not None:
                 own = slice(layer * self._directions, (layer + 1) * self._directions)

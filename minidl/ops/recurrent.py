@@ -55,10 +55,10 @@ class Steps:
         return self._earlier[backwards]
 
     def before(self, values, first, backwards):
-        """The value one step earlier in the order of the run, for each row: from `values` (rows, H) or, at a start, `first` (N, H)."""
+        """The value one step earlier in the order of the run, for each row: from `values` (rows, H) or `first` (N, H; None: zero)."""
         earlier = self.earlier(backwards)
         result, starting = values[earlier], earlier < 0
-        result[starting] = first[-1 - earlier[starting]]
+        result[starting] = 0 if first is None else first[-1 - earlier[starting]]
         return result
 
     def of_sequences(self, values):
@@ -85,9 +85,10 @@ def packed_steps(batch_sizes):
 
 
 class Recurrent(Function, arrays=True):
-    """x, h0 (directions, N, H), c0 or None, mask or None, 6 weights per direction -> (out, h_n) or, for the LSTM, (out, h_n, c_n)."""
+    """x, h0 (directions, N, H) and c0 (None: zeros), mask or None, 6 weights per direction -> (out, h_n), of an LSTM (out, h_n, c_n)."""
 
     __slots__ = ("cell", "steps", "trace", "update_sign")
+    _materialize = False
     once_differentiable = "loops over nn.RNNCell, nn.LSTMCell or nn.GRUCell can be differentiated twice, whole sequences once"
 
     def forward(ctx, x, h0, c0, cell, update_sign, steps, mask, trace, *weights):
@@ -97,18 +98,19 @@ class Recurrent(Function, arrays=True):
         rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
         out = empty((*x.shape[:-1], width * len(directions)), x.dtype)
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), len(directions))
-        h0, c0 = ascontiguous(h0), None if c0 is None else ascontiguous(c0)
+        h0, c0 = contiguous(h0), contiguous(c0)
         gates = outs
         if not cell.startswith("rnn"):
             gates = columns(empty((steps.n_rows, N_GATES[cell] * units * len(directions)), x.dtype), len(directions))
         alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
-        together = None, None, None
+        together = None, None, None, None
         if not alone and multiplied_together(cell, steps.batch, directions):
-            together, hidden_biases = (rows, given(directions, 0), joint_biases(directions)), None
+            together, hidden_biases = (rows, given(directions, 0), given(directions, 2), given(directions, 3)), None
         else:
             hidden_biases = input_products(cell, rows, directions, gates)
         arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
-        h_n, c_n = empty(h0.shape, x.dtype), None if c0 is None else empty(c0.shape, x.dtype)
+        h_n = empty((len(directions), steps.batch, width), x.dtype)
+        c_n = empty((len(directions), steps.batch, units), x.dtype) if cell == "lstm" else None
         w_hh, w_hr, peephole = (given(directions, which) for which in (1, 4, 5))
         if alone:
             single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
@@ -122,7 +124,7 @@ class Recurrent(Function, arrays=True):
             ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
         if trace is not None:
             trace.ran(cell, steps, gates, outs, arrays[0] if cell == "lstm" else None)
-        return (out, h_n) if c0 is None else (out, h_n, c_n)
+        return (out, h_n) if c_n is None else (out, h_n, c_n)
 
     def backward(ctx, grad_out, grad_h_n, grad_c_n=None):
         x, h0, c0, mask, out, *_, kept = ctx.saved_tensors
@@ -132,7 +134,8 @@ class Recurrent(Function, arrays=True):
         cell, steps, count = ctx.cell, ctx.steps, len(directions)
         units, width = w_hh[0].shape[0] // N_GATES[cell], w_hh[0].shape[1]
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
-        grad_outs = columns(ascontiguous(grad_out).reshape(steps.n_rows, out.shape[-1]), count)
+        grad_out = np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
+        grad_outs = columns(grad_out.reshape(steps.n_rows, out.shape[-1]), count)
         if cell == "lstm" and mode.frees_graph:  # nobody will ask for the gates again: their gradients take their place
             grad_gates, all_gates = gates, gates[0] if count == 1 else gates[0].base
             kept.clear()
@@ -141,20 +144,21 @@ class Recurrent(Function, arrays=True):
             grad_gates = columns(all_gates, count)
         whole = ctx.trace is not None or w_hr is not None
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
-        grad_h0, grad_c0 = empty(h0.shape, out.dtype), None if c0 is None else empty(c0.shape, out.dtype)
+        _, need_h0, need_c0, *_ = ctx.needs_input_grad
+        grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
         kernels.recurrent_grad(
             cell, ctx.update_sign, gates, w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs, cells, extra, grad_outs,
-            listed(ascontiguous(grad_h_n)), None if c0 is None else listed(ascontiguous(grad_c_n)), grad_gates, grad_h, listed(grad_h0),
+            listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), grad_gates, grad_h, listed(grad_h0),
             listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
         found = []
         for d in range(count):
-            before = {"h": (outs[d], h0[d]), "c": (cells and cells[d], None if c0 is None else c0[d])}
-            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, None if mask is None else mask[d], units)
+            before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
+            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units)
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
-            found += run.weight_grads(needs, extra and extra[d], grad_h and grad_h[d])
+            found += run.weight_grads(needs, entry(extra, d), entry(grad_h, d))
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = input_grad(cell, all_gates, directions, units, x.shape)
@@ -167,6 +171,15 @@ def columns(matrix, count):
         return [matrix]
     width = matrix.shape[1] // count
     return [matrix[:, d * width : (d + 1) * width] for d in range(count)]
+
+
+def contiguous(array):
+    return None if array is None else ascontiguous(array)
+
+
+def entry(values, direction):
+    """What belongs to a direction, None where there is nothing."""
+    return None if values is None else values[direction]
 
 
 def listed(stack):
@@ -194,11 +207,6 @@ def multiplied_together(cell, batch, directions):
     w_ih, w_hh = directions[0][:2]
     kept = batch >= TOGETHER_ROWS and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES
     return kept and not cell.startswith("gru") and w_ih.shape[1] > 0
-
-
-def joint_biases(directions):
-    """b_ih + b_hh of each direction, zeros where there are none."""
-    return [np.zeros(w_ih.shape[0], w_ih.dtype) if b_ih is None else b_ih + b_hh for w_ih, _, b_ih, b_hh, *_ in directions]
 
 
 def input_products(cell, rows, directions, gates):
@@ -239,9 +247,11 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
         if hidden_biases is not None:
             bias = np.zeros(len(weight), weight.dtype)
             bias[inner] = hidden_biases[d]
-        kernels.gemm(h0[d], weight.T, product, bias, False, n_threads())
-        c, c_out = (None, None) if c0 is None else (c0[d], cells[d])
-        kernels.recurrent_cell(cell, update_sign, gates[d], product, h0[d], c, h_n[d], c_out, n_threads())
+        h = np.zeros_like(h_n[d]) if h0 is None else h0[d]
+        c = None if c_n is None else np.zeros_like(c_n[d]) if c0 is None else c0[d]
+        kernels.gemm(h, weight.T, product, bias, False, n_threads())
+        c_out = entry(cells, d)
+        kernels.recurrent_cell(cell, update_sign, gates[d], product, h, c, h_n[d], c_out, n_threads())
         outs[d][...] = h_n[d]
         if c_out is not None:
             c_n[d] = c_out

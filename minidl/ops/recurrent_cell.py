@@ -79,7 +79,7 @@ class SequenceOfOne(Function, arrays=True):
         cells, extra = kept_arrays(cell, len(x), h.shape[1], [weights], x.dtype)
         fixed = alone(ascontiguous(w_hh)), None, None, alone(None if peephole is None else ascontiguous(peephole))
         kernels.recurrent(
-            cell, update_sign, None, None, None, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra,
+            cell, update_sign, None, None, None, None, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra,
             [h_n], alone(c_n), steps.starts, steps.sizes, 1, n_threads(),
         )  # fmt: skip
         ctx.save_for_backward(x, h, c, w_ih, w_hh, b_ih, b_hh, peephole, out, (rows, first, fixed, gates, cells, extra))

@@ -43,19 +43,20 @@ def steps(starts, sizes, row_step, backwards):
 
 
 def recurrent(
-    cell, update_sign, x, w_ih, bias, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts, sizes,
-    row_step, n_threads,
+    cell, update_sign, x, w_ih, b_ih, b_hh, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts,
+    sizes, row_step, n_threads,
 ):  # fmt: skip
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
 
-    x, w_ih, bias: None; or (of an rnn or lstm) what the input product x W_ih^T + bias is made of here.
+    x, w_ih, b_ih, b_hh: None; or (of an rnn or lstm) what the input product x W_ih^T + b_ih + b_hh is made of here, without the biases
+    where they are None. First states are zero where they are None.
 
     extra: what the gradient needs besides: W_hn h + b_hn (gru), r mask h (gru_before), o tanh(c') (lstm with projection).
     """
     for d in range(len(gates)):
-        h, c = h0[d].copy(), None if c0 is None else c0[d].copy()
+        h, c = start(h0, d, h_n[d]), None if cell != "lstm" else start(c0, d, c_n[d])
         if x is not None:
-            gates[d][...] = x @ w_ih[d].T + bias[d]
+            gates[d][...] = x @ w_ih[d].T + (0 if b_ih is None else b_ih[d] + b_hh[d])
         for n, rows in steps(starts, sizes, row_step, backwards=d == 1):
             masked = h[:n] if mask is None else h[:n] * mask[d][:n]  # what the products see of the state
             if cell == "lstm":
@@ -77,8 +78,13 @@ def recurrent(
                 gates[d][rows] = h[:n]
             out[d][rows] = h[:n]
         h_n[d][...] = h
-        if c0 is not None:
+        if cell == "lstm":
             c_n[d][...] = c
+
+
+def start(values, d, like):
+    """A copy of a state of direction d; zeros where there is none."""
+    return np.zeros_like(like) if values is None else values[d].copy()
 
 
 def lstm(a, c, p):
@@ -129,11 +135,14 @@ def recurrent_grad(
 
     grad_gates: per row in the order of the gates, for gru n, r, z and then what reaches W_hn h + b_hn (n's times r).
     grad_h:     the whole gradient of the loss with respect to the state after each step, or None.
+    grad_h_n, grad_c_n, h0, c0 are zero where they are None; grad_h0 and grad_c0 may be None.
     """
     for d in range(len(gates)):
-        dh, dc = grad_h_n[d].copy(), None if grad_c_n is None else grad_c_n[d].copy()
-        h_before = before(out[d], h0[d], starts, sizes, row_step, d == 1)
-        c_before = None if c0 is None else before(cells[d], c0[d], starts, sizes, row_step, d == 1)
+        batch, dtype = sizes[0] if len(sizes) else 0, out[d].dtype
+        state, cell_state = (np.empty((batch, width), dtype) for width in (w_hh[d].shape[1], w_hh[d].shape[0] // N_GATES[cell]))
+        dh, dc = start(grad_h_n, d, state), None if cell != "lstm" else start(grad_c_n, d, cell_state)
+        h_before = before(out[d], start(h0, d, state), starts, sizes, row_step, d == 1)
+        c_before = None if cell != "lstm" else before(cells[d], start(c0, d, cell_state), starts, sizes, row_step, d == 1)
         for n, rows in steps(starts, sizes, row_step, backwards=d == 0):
             keep = 1 if mask is None else mask[d][:n]
             at = dh[:n] + grad_out[d][rows]
@@ -154,8 +163,9 @@ def recurrent_grad(
                 da = at * (1 - h * h) if cell == "rnn_tanh" else np.where(h > 0, at, 0)
                 dh[:n] = (da @ w_hh[d]) * keep
             grad_gates[d][rows] = da
-        grad_h0[d][...] = dh
-        if dc is not None:
+        if grad_h0 is not None:
+            grad_h0[d][...] = dh
+        if grad_c0 is not None:
             grad_c0[d][...] = dc
 
 

@@ -136,10 +136,12 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
-INLINE const REAL *NAME(input_row)(const affine_input *x, isize row) {
-    if (!x->index) return (const REAL *)x->rows + row * x->row_step;
-    const isize number = (isize)x->index[row];
-    return number >= 0 ? (const REAL *)x->rows + number * x->row_step : (const REAL *)x->first - (number + 1) * x->first_step;
+/* to[0 .. n] = columns j .. j + n of a row of x. */
+INLINE void NAME(copy_input)(REAL *to, const affine_input *x, isize row, isize j, isize n) {
+    const isize number = x->index ? (isize)x->index[row] : row;
+    if (number >= 0) copy_run(to, (const REAL *)x->rows + number * x->row_step + j, n);
+    else if (x->first) copy_run(to, (const REAL *)x->first - (number + 1) * x->first_step + j, n);
+    else zero_run(to, n);
 }
 
 /* Columns j .. j + cols and steps k .. k + kc of a B that is made of inputs, as `pack` has them. */
@@ -147,8 +149,8 @@ static void NAME(pack_inputs)(REAL *to, isize width, const NAME(matrices) *g, is
     const affine_input *x = g->inputs;
     const isize cut = max_size(0, min_size(cols, x[0].width - j));
     for (isize step = g->first_input + k; step < g->first_input + k + kc; step++, to += width) {
-        if (cut > 0) copy_run(to, NAME(input_row)(x, step) + j, cut);
-        if (cut < cols) copy_run(to + cut, NAME(input_row)(x + 1, step) + j + cut - x[0].width, cols - cut);
+        if (cut > 0) NAME(copy_input)(to, x, step, j, cut);
+        if (cut < cols) NAME(copy_input)(to + cut, x + 1, step, j + cut - x[0].width, cols - cut);
         zero_run(to + cols, width - cols);
     }
 }

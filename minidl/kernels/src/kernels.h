@@ -47,16 +47,17 @@ typedef struct {
     const int64_t *starts, *sizes;
 } recurrent_shape;
 
-/* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. */
+/* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. Without first states, or
+ * gradients of the last ones, these are zero; gradients of first states are made where there are arrays for them. */
 typedef struct {
-    const void *x, *w_ih, *bias, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
+    const void *x, *w_ih, *b_ih, *b_hh, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
     void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
 } recurrent_arrays;
 
 /* What one weight of an affine map was multiplied with: a row of `width` values per row of the gradient. Row r lies at number r of `rows`;
- * with an index at number index[r] of `rows` or, where that is negative, at number -1 - index[r] of `first`. */
+ * with an index at number index[r] of `rows` or, where that is negative, at number -1 - index[r] of `first` (NULL: it is zero). */
 typedef struct {
     ptrdiff_t width;
     const void *rows, *first;

@@ -120,6 +120,9 @@ typedef struct {
     meeting *others;            /* those who work on the same direction */
     int n_others;
     REAL *masked;               /* forward, with a mask: see masked_at */
+    REAL *zeros;                /* a state where none is given */
+    REAL *bias;                 /* forward, with x: the sum of both */
+    REAL *carry, *grad_c;       /* backward: grad_h0 and grad_c0, or scratch in their place */
     NAME(panels) main, second;
 } NAME(worker);
 

@@ -5,7 +5,7 @@
  *
  *     grad_gates of the later step  --product-->  gradient of h_t  --units-->  grad_gates of step t
  *
- * `grad_h0` (and `grad_c0`) hold, until the sequence begins, what reaches the state before by other ways than this product: at first
+ * `carry` and `grad_c` (in the end grad_h0 and grad_c0, where these are wanted) hold, until the sequence begins, what reaches the state before by other ways than this product: at first
  * the gradient of the last state. All gradients of weights are products over the whole sequence, made by the caller. */
 #ifndef MINIDL_RECURRENT_BACKWARD_H
 #define MINIDL_RECURRENT_BACKWARD_H
@@ -16,7 +16,7 @@
 INLINE void NAME(gather_grad)(const int cell, const NAME(worker) * w, REAL *grad, isize start, isize n, const REAL *sums, isize t, isize sequence) {
     const recurrent_arrays *a = w->arrays;
     const isize at = sequence * w->shape->width + start;
-    const REAL *carry = (const REAL *)a->grad_h0 + at, *mask = a->mask ? (const REAL *)a->mask + at : NULL;
+    const REAL *carry = w->carry + at, *mask = a->mask ? (const REAL *)a->mask + at : NULL;
     const int carries = !sums || cell >= GRU;
     const REAL *out = t < 0 ? NULL : (const REAL *)a->grad_out + NAME(row_at)(w, t, sequence) * a->grad_out_row + start;
     for (isize i = 0; i < n; i += LANES) {
@@ -38,12 +38,12 @@ INLINE NAME(units) NAME(units_at)(const int cell, const NAME(worker) * w, isize 
     u.extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
     u.mask = a->mask ? (const REAL *)a->mask + sequence * s->width + start : NULL;
     if (cell >= GRU) {
-        u.carry = (REAL *)a->grad_h0 + sequence * units + start;
+        u.carry = w->carry + sequence * units + start;
         u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, units, t, sequence) + start;
     } else if (cell == LSTM) {
         u.c = (REAL *)a->cells + row * units + start;
         u.c_before = NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start;
-        u.grad_c = (REAL *)a->grad_c0 + sequence * units + start;
+        u.grad_c = w->grad_c + sequence * units + start;
         u.peephole = a->peephole ? (const REAL *)a->peephole + start : NULL;
     }
     return u;
@@ -54,7 +54,7 @@ INLINE void NAME(backward_units)(const int cell, const NAME(worker) * w, isize s
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     if (t < 0) {
-        NAME(gather_grad)(cell, w, (REAL *)a->grad_h0 + sequence * s->width + start, start, n, sums, t, sequence);
+        NAME(gather_grad)(cell, w, w->carry + sequence * s->width + start, start, n, sums, t, sequence);
         return;
     }
     REAL buffer[NR] __attribute__((aligned(64)));
@@ -162,7 +162,18 @@ static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
     w->main = NAME(make_panels)(rows, s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width, 1, &at);
     if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->width, s->units, 1, &at);
-    return at - scratch;
+    w->zeros = at;
+    at += round_up(max_size(s->units, s->width), LANES);
+    w->carry = w->arrays && w->arrays->grad_h0 ? w->arrays->grad_h0 : at;
+    at += round_up(s->batch * s->width, LANES);
+    w->grad_c = w->arrays && w->arrays->grad_c0 ? w->arrays->grad_c0 : at;
+    return at + (s->cell == LSTM ? round_up(s->batch * s->units, LANES) : 0) - scratch;
+}
+
+/* What comes in from behind the last step, zero where nothing is given. */
+INLINE void NAME(start_from)(REAL *to, const void *given, isize first, isize n) {
+    if (given) copy_run(to + first, (const REAL *)given + first, n);
+    else zero_run(to + first, n);
 }
 
 static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
@@ -173,9 +184,10 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
     const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
     if (w->second.data) NAME(pack_panels)(&w->second, 0, w->second.k, second, 0, 1, s->units, others * rank / team, others * (rank + 1) / team);
     for (isize sequence = rank; sequence < s->batch; sequence += team) {
-        copy_run((REAL *)a->grad_h0 + sequence * s->width, (const REAL *)a->grad_h_n + sequence * s->width, s->width);
-        if (s->cell == LSTM) copy_run((REAL *)a->grad_c0 + sequence * s->units, (const REAL *)a->grad_c_n + sequence * s->units, s->units);
+        NAME(start_from)(w->carry, a->grad_h_n, sequence * s->width, s->width);
+        if (s->cell == LSTM) NAME(start_from)(w->grad_c, a->grad_c_n, sequence * s->units, s->units);
     }
+    if (rank == 0) zero_run(w->zeros, max_size(s->units, s->width));
 }
 
 static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
@@ -195,7 +207,7 @@ static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int t
         }
         later = t;
     }
-    NAME(backward_step)(w, later, -1);
+    if (w->arrays->grad_h0) NAME(backward_step)(w, later, -1);
 }
 
 isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {

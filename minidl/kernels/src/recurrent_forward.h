@@ -8,7 +8,7 @@
 INLINE const REAL *NAME(value_before)(const NAME(worker) * w, const void *values, isize row_size, const void *first, isize width, isize t, isize sequence) {
     const isize earlier = w->backwards ? (t + 1 < w->shape->steps ? t + 1 : -1) : t - 1;
     if (sequence < NAME(running)(w, earlier)) return (const REAL *)values + NAME(row_at)(w, earlier, sequence) * row_size;
-    return (const REAL *)first + sequence * width;
+    return first ? (const REAL *)first + sequence * width : w->zeros;
 }
 
 /* The state before step t times the mask: there are two copies, for even and odd steps, of rows that do not all fall into the same lines
@@ -46,7 +46,7 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
     REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = CHUNK_ROWS * NR, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
-    u.inputs = s->inputs ? (const REAL *)a->bias + start : u.gates;
+    u.inputs = s->inputs ? w->bias + start : u.gates;
     switch (cell) {
     case RNN_TANH: NAME(tanh_cell)(&u); break;
     case RNN_RELU: NAME(relu_cell)(&u); break;
@@ -141,7 +141,7 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     }
 }
 
-/* Scratch of a direction: panels, then masked states. */
+/* Scratch of a direction: panels, zeros, the bias, masked states. */
 static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
@@ -149,7 +149,9 @@ static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     w->main = NAME(make_panels)(rows, s->width + s->inputs, s->units, blocks, &at);
     if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->units, s->width, 1, &at);
-    w->masked = at;
+    w->zeros = at;
+    w->bias = at += round_up(max_size(s->units, s->width), LANES);
+    w->masked = at += round_up(s->sums, LANES);
     return at + 2 * s->batch * NAME(masked_row)(s) - scratch;
 }
 
@@ -172,8 +174,11 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     for (isize sequence = rank; sequence < s->batch && a->mask; sequence += team) {
         REAL *to = NAME(masked_at)(w, NAME(first_step)(w, sequence), sequence);
         const REAL *h = (const REAL *)a->h0 + sequence * s->width, *mask = (const REAL *)a->mask + sequence * s->width;
-        for (isize i = 0; i < s->width; i++) to[i] = h[i] * mask[i];
+        for (isize i = 0; i < s->width; i++) to[i] = a->h0 ? h[i] * mask[i] : 0;
     }
+    if (rank > 0) return;
+    zero_run(w->zeros, max_size(s->units, s->width));
+    for (isize i = 0; i < s->sums && s->inputs; i++) w->bias[i] = a->b_ih ? ((const REAL *)a->b_ih)[i] + ((const REAL *)a->b_hh)[i] : 0;
 }
 
 static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
