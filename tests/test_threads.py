@@ -143,3 +143,33 @@ def test_threadpoolctl_sees_and_bounds_the_threads():
     with threadpoolctl.threadpool_limits(1):
         assert minidl.get_num_threads() == 1
     assert minidl.get_num_threads() == before
+
+
+def test_a_busy_moment_does_not_keep_kernels_serial():
+    """Threads that once shared a processor make a region look dear; few kernels later, with processors to themselves, it is cheap again."""
+    code = """
+import os, time
+import numpy as np
+import minidl
+from minidl.kernels import _compiled as compiled
+
+def run_on(processors):
+    for task in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(task), processors)
+
+x, out, processors = np.ones((64, 64), np.float32), np.empty((64, 64), np.float32), os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+if len(processors) > 1:
+    run_on({min(processors)})
+for _ in range(20_000):
+    compiled.gemm(x, x, out, None, False, 2)
+busy = compiled.dispatch_seconds()
+if len(processors) > 1:
+    run_on(processors)
+for _ in range(200):
+    if len(processors) == 1 or compiled.dispatch_seconds() < 1e-4:
+        break
+    time.sleep(0.05)
+    compiled.gemm(x, x, out, None, False, 2)
+print(busy > 0, len(processors) == 1 or compiled.dispatch_seconds() < 1e-4)
+"""
+    assert run_python(code).split() == ["True", "True"]

@@ -1,8 +1,14 @@
 """Measured roofs of the machine, for benchmarks and profiles."""
 
 cdef extern from "kernels.h" nogil:
+    double measured_dispatch "dispatch_cost"()
     double measure_peak "peak_flops"(int n_threads)
     double measure_bandwidth "bandwidth"(void *buffer, Py_ssize_t n_bytes, int n_threads)
+
+
+def dispatch_seconds():
+    """What entering and leaving a parallel region is taken to cost, in seconds; 0 before the first kernel that is worth threads."""
+    return 1e-9 * measured_dispatch()
 
 
 def peak_flops(int n_threads):

@@ -149,6 +149,7 @@ typedef struct {
 
 extern const kernel_table table_f32, table_f64;
 
+double dispatch_cost(void);
 double peak_flops(int n_threads);
 double bandwidth(void *buffer, ptrdiff_t n_bytes, int n_threads);
 

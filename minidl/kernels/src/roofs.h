@@ -29,18 +29,29 @@ double measure_dispatch(int n_threads, int rounds) {
     return best < 100.0 ? 100.0 : best;
 }
 
-/* A cost measured while the cores were taken would keep kernels serial for good: what looks too long to be true is measured again at the
- * 1st, 2nd, 4th, 8th, ... kernel that it keeps serial. */
+/* A cost measured while the cores were taken would keep kernels serial for good: what looks too long to be true is measured again by the
+ * kernels that it keeps serial, for a tenth of their time, and however long that took, a second later. */
 #define PLAUSIBLE_DISPATCH_NS 5000.0
+#define REVIEW_SECONDS 1.0
 void review_dispatch(int n_threads) {
-    static unsigned int declined = 0;
+    static double next = 0.0;
     if (dispatch_ns <= PLAUSIBLE_DISPATCH_NS) return;
-    declined++;
-    if (declined & (declined - 1)) return;
-    const double now = measure_dispatch(n_threads, 4);
+    const double start = seconds();
+    if (start < next) return;
+    const double now = measure_dispatch(n_threads, 4), end = seconds();
     if (now < dispatch_ns) dispatch_ns = now;
+    next = end + (10.0 * (end - start) < REVIEW_SECONDS ? 10.0 * (end - start) : REVIEW_SECONDS);
 }
 #endif
+
+/* Nanoseconds that a parallel region is taken to cost; 0 before that was measured. */
+double dispatch_cost(void) {
+#ifdef _OPENMP
+    return dispatch_ns;
+#else
+    return 0.0;
+#endif
+}
 
 /* Floating-point operations per second of the micro-kernel on operands in the first cache, all threads together. */
 double peak_flops(int n_threads) {
