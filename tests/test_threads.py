@@ -157,7 +157,8 @@ def run_on(processors):
     for task in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(task), processors)
 
-x, out, processors = np.ones((64, 64), np.float32), np.empty((64, 64), np.float32), os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
+x, out = np.ones((64, 64), np.float32), np.empty((64, 64), np.float32)
+processors = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
 if len(processors) > 1:
     run_on({min(processors)})
 for _ in range(20_000):
