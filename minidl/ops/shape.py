@@ -1,5 +1,7 @@
 """Shapes: the same elements, seen in another order or with other sizes. Most results are views."""
 
+from math import prod
+
 import numpy as np
 
 from ..arguments import is_whole
@@ -53,8 +55,14 @@ def reshape(input, *shape):
     """
     if not isinstance(input, Tensor):
         return tensor_only("reshape", input).reshape(*shape)
-    wanted = _full_shape("reshape", input._array, sizes_of("reshape", shape))
-    return mark_view(Reshape.apply(input, wanted), input)
+    return _reshaped(input, _full_shape("reshape", input._array, sizes_of("reshape", shape)))
+
+
+def _reshaped(input, shape):
+    """Return ``input`` in a shape that is known to fit."""
+    if not isinstance(input, Tensor):
+        return input.reshape(shape)
+    return mark_view(Reshape.apply(input, shape), input)
 
 
 def _full_shape(op, array, sizes):
@@ -107,7 +115,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     >>> minidl.flatten(minidl.zeros(2, 3, 4), 1).shape
     minidl.Size([2, 12])
     """
-    shape = tensor_only("flatten", input).shape
+    shape = tuple(tensor_only("flatten", input).shape)
     if not shape:
         return reshape(input, 1)
     start, end = one_dim("flatten", start_dim, len(shape)), one_dim("flatten", end_dim, len(shape))
@@ -115,10 +123,8 @@ def flatten(input, start_dim=0, end_dim=-1):
         raise RangeError(word("flatten", "start_dim must not come after end_dim", start_dim=start_dim, end_dim=end_dim))
     if start == end:
         return input
-    size = 1
-    for each in shape[start : end + 1]:
-        size *= each
-    return reshape(input, (*shape[:start], size, *shape[end + 1 :]))
+    flat = *shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]
+    return _reshaped(input, flat if 0 not in shape else in_reach("flatten", flat))
 
 
 def ravel(input):
