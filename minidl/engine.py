@@ -38,16 +38,22 @@ def _walk(edges, grads, keep, graph, goal):
     goal:  a `Goal` when only some gradients are wanted
     """
     pending, heap = {}, []  # gradient by edge; (-tick, node), the youngest node first
+    summed = set()  # edges whose gradient is an array that was added to here, so that more can be added in place
     quick = not (graph or goal or anomaly.enabled or hooks.on_nodes)
     while True:
         for edge, grad in zip(edges, grads):  # noqa: B905 (options at the end of a call may be left out)
             if edge is None or grad is None or (goal is not None and not goal.wants(edge)):
                 continue
             if edge in pending:
+                if edge in summed:
+                    np.add(pending[edge], grad, pending[edge])
+                    continue
                 if not graph and _has_one_owner(pending, edge):
                     np.add(pending[edge], grad, pending[edge])
                 else:
                     pending[edge] = pending[edge] + grad
+                if not graph and type(pending[edge]) is _ndarray:
+                    summed.add(edge)
                 continue
             pending[edge] = grad
             if isinstance(edge, Function):
@@ -76,12 +82,12 @@ def _walk(edges, grads, keep, graph, goal):
 
 
 def _has_one_owner(pending, edge):
-    """Whether nothing but ``pending`` knows the gradient of an edge and its memory, so that more can be added in place."""
-    if type(pending[edge]) is not _ndarray or not pending[edge].flags.writeable:
+    """Whether ``pending`` alone holds the array that is the gradient of an edge, and its memory, so that more can be added in place."""
+    array = pending[edge]
+    if type(array) is not _ndarray or not array.flags.writeable:
         return False
-    base = pending[edge].base
-    # Two know what comes straight out of the dictionary: that and the argument.
-    return (base is None or type(base) is Block) and getrefcount(pending[edge]) == 2
+    # Three know the array: `pending`, the name here, and the argument, asked for anew as in `minidl.gradients`.
+    return (array.base is None or type(array.base) is Block) and getrefcount(pending[edge]) == 3
 
 
 class Goal:

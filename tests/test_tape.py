@@ -136,6 +136,25 @@ class TestBackward:
         out.backward(seed)
         assert kept.tolist() == [5.0] * 3
 
+    def test_sums_take_the_place_of_a_gradient_that_nobody_else_has(self):
+        places = []
+
+        class Double(Function, arrays=True):
+            def forward(ctx, x):
+                return x + x
+
+            def backward(ctx, grad):
+                places.append(grad.ctypes.data)
+                doubled = grad + grad
+                places.append(doubled.ctypes.data)
+                return doubled
+
+        x = minidl.ones(50, requires_grad=True)
+        h = Double.apply(x)
+        (Double.apply(h) + Double.apply(h)).backward(minidl.ones(50))
+        assert x.grad.tolist() == [8.0] * 50
+        assert places[4] == places[1]  # what h gets is where the first of its two gradients was
+
     def test_gradients_of_leaves_share_no_memory(self):
         a, b, c, seed = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0), minidl.ones(1, 2, dtype=minidl.float64)
         out = a.reshape(1, 2) + b.reshape(1, 2) + c.reshape(2, 1).reshape(1, 2)
