@@ -5,8 +5,6 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from .. import anomaly
 from ..arguments import is_whole
 from ..creation import empty, ones, zeros
@@ -121,7 +119,7 @@ class _BatchNorm(_NormBase):
         count = self.num_batches_tracked._array
         momentum = 1 / (int(count) + 1) if self.momentum is None else self.momentum
         result = op(input, mean, var, self.weight, self.bias, True, momentum, self.eps)
-        np.add(count, 1, count)
+        count.fill(int(count) + 1)
         changed(count)
         return result
 

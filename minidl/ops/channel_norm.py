@@ -122,9 +122,9 @@ def normalise_channels(op, input, running_mean, running_var, weight, bias, train
     _, mean, var, _, _ = checked_arrays(op, input, (running_mean, running_var, weight, bias), training, momentum, eps)
     if not training:
         return BatchNorm.apply(input, weight, bias, contiguous(mean), contiguous(var), False, 0.0, eps, relu)
-    moved = [each for each in (mean, var) if each is not None]
-    if not all(each.flags.writeable for each in moved):
-        raise ArgumentError(word(op, "training writes into the running statistics, which are read-only here"))
+    for array in (mean, var):
+        if array is not None and not array.flags.writeable:
+            raise ArgumentError(word(op, "training writes into the running statistics, which are read-only here"))
     held = contiguous(mean), contiguous(var)
     out = BatchNorm.apply(input, weight, bias, *held, True, momentum, eps, relu)
     for array, new in zip((mean, var), held, strict=True):
