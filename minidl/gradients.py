@@ -7,7 +7,7 @@ import numpy as np
 from . import hooks, versions
 from .engine import Goal, hooked, walk
 from .errors import DTypeError, GradError, ShapeError, word
-from .kernels import numpy_from_pool
+from .kernels import empty, numpy_from_pool
 from .kernels.memory import Block
 from .tensor import Tensor, wrap
 
@@ -127,7 +127,8 @@ def _seed(op, tensor, seed, graph):
     if seed is None:
         if array.size != 1:
             raise GradError(word(op, "a gradient is made up only for a tensor of one element; pass one", shape=array.shape))
-        ones = np.ones(array.shape, array.dtype)
+        ones = empty(array.shape, array.dtype)
+        ones.fill(1)
         return wrap(ones) if graph else ones
     if not isinstance(seed, Tensor):
         raise DTypeError(word(op, "gradients must be tensors", type=type(seed).__name__))

@@ -35,7 +35,11 @@ class CrossEntropy(Function, arrays=True):
 
 def repeated(value, n):
     """A 0-d tensor or a number of NumPy's, n times: (n,)."""
-    return value.expand(n) if isinstance(value, Tensor) else np.full(n, value)
+    if isinstance(value, Tensor):
+        return value.expand(n)
+    values = empty((n,), value.dtype)
+    values.fill(value)
+    return values
 
 
 SHARES = {"none": None, "sum": lambda total: 1.0, "mean": lambda total: 1.0 / total if total else float("nan")}
