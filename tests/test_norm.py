@@ -175,6 +175,38 @@ def test_a_norm_is_written_over_nothing_that_is_seen_or_recorded(rng):
         model(x)
 
 
+def test_what_goes_together_follows_the_modules_from_call_to_call(rng):
+    class Negative(nn.Module):
+        def forward(self, weight):
+            return -weight
+
+    x = minidl.from_numpy(rng.standard_normal((2, 3, 6, 6)).astype(np.float32))
+    model, seen = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)), []
+
+    def check():
+        with minidl.no_grad():
+            np.testing.assert_array_equal(model(x).numpy(), one_by_one(model, x).numpy())
+
+    changes = [
+        lambda: model.eval(),
+        lambda: nn.utils.parametrize.register_parametrization(model[0], "weight", Negative()),
+        lambda: model[2].register_forward_pre_hook(lambda *_: seen.append(1)),
+        lambda: model.load_state_dict({key: value + 1 for key, value in model.state_dict().items()}),
+        lambda: model.double() and None,
+        lambda: model.__setitem__(1, nn.BatchNorm2d(4, affine=False).double().eval()),
+        lambda: model.insert(1, nn.ReLU()),
+        lambda: model.__delitem__(3),
+        lambda: model.append(nn.MaxPool2d(1)),
+    ]
+    check()
+    for change in changes:
+        change()
+        if model[0].bias.dtype != x.dtype:
+            x = x.double()
+        check()
+    assert len(seen) == 2 * 5  # twice a check, up to the change that takes the rectifier away
+
+
 def nodes_of(out):
     names, stack = set(), [out.grad_fn]
     while stack:
