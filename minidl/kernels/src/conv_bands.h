@@ -246,7 +246,7 @@ static int NAME(is_bands)(band_plan *p, const conv_shape *s, int transposed) {
     if (!NAME(plan_bands)(p, s, transposed)) return 0;
     /* what is computed over the padding of small images costs more than packing does, unless there are few rows to compute */
     const double computed = (double)p->boxes * p->axis[0].box * round_up(p->length, LANES), pixels = (double)p->axis[0].grid * p->axis[1].grid * p->axis[2].grid;
-    return p->all < 2 * MR || computed < 1.25 * pixels;
+    return p->all < 2 * MR || computed <= 1.3 * pixels;
 }
 
 /* The rows of B of all groups. */
@@ -326,30 +326,40 @@ INLINE void NAME(copy_evens_odds)(REAL *to, isize apart, const REAL *row, isize 
     }
 }
 
+/* One row of a box, all phases along it; row: NULL outside of the image. */
+INLINE void NAME(copy_box_row)(const band_axis *x, isize slot, const REAL *row, isize start, isize n, REAL *to) {
+    const isize step = x->step, size = x->reach;
+    if (step == 2 && x->slots == 2 && row) {
+        const int even = x->residue[0] != 0; /* slot of the even positions */
+        NAME(copy_evens_odds)(to + even * slot, even ? -slot : slot, row, start, size, n);
+        return;
+    }
+    for (isize r = 0; r < x->slots; r++, to += slot) {
+        if (row) NAME(copy_padded)(to, row, start + x->residue[r], step, size, n);
+        else zero_run(to, n);
+    }
+}
+
 /* The box whose first pixel is `pixel`, of one image and group. */
 static void NAME(copy_box)(const band_plan *p, const REAL *src, const isize pixel[3], REAL *to) {
     const band_axis *x = p->axis;
-    const isize slots = x[0].slots * x[1].slots, n = x[2].extent, start = (pixel[2] + x[2].lowest) * x[2].step, size = x[2].reach;
-    const int both = x[2].step == 2 && x[2].slots == 2;
-    const isize apart = x[2].residue[0] == 0 ? p->slot : -p->slot, even = apart > 0 ? 0 : p->slot;
-    for (isize c = 0; c < p->channels; c++, src += x[0].reach * x[1].reach * size)
-        for (isize slot = 0; slot < slots; slot++, to += x[2].slots * p->slot)
-            for (isize i = 0; i < x[0].extent * x[1].extent; i++) {
-                const isize d = (pixel[0] + x[0].lowest + i / x[1].extent) * x[0].step + x[0].residue[slot / x[1].slots];
-                const isize h = (pixel[1] + x[1].lowest + i % x[1].extent) * x[1].step + x[1].residue[slot % x[1].slots];
-                const REAL *row = src + (d * x[1].reach + h) * size;
-                const int outside = d < 0 || d >= x[0].reach || h < 0 || h >= x[1].reach;
-                /* the same row of the next channel: rows of a box are too short for the processor to see it coming */
-                if (!outside)
-                    for (isize w = max_size(0, start); w < min_size(size, start + n * x[2].step); w += 64 / (isize)sizeof(REAL))
-                        __builtin_prefetch(row + x[0].reach * x[1].reach * size + w);
-                if (both && !outside) NAME(copy_evens_odds)(to + even + i * n, apart, row, start, size, n);
-                else
-                    for (isize r = 0; r < x[2].slots; r++) {
-                        if (outside) zero_run(to + r * p->slot + i * n, n);
-                        else NAME(copy_padded)(to + r * p->slot + i * n, row, start + x[2].residue[r], x[2].step, size, n);
+    const isize n = x[2].extent, start = (pixel[2] + x[2].lowest) * x[2].step, size = x[2].reach, channel = x[0].reach * x[1].reach * size;
+    const isize first = max_size(0, start), last = min_size(size, start + n * x[2].step);
+    for (isize c = 0; c < p->channels; c++, src += channel)
+        for (isize slot0 = 0; slot0 < x[0].slots; slot0++)
+            for (isize slot1 = 0; slot1 < x[1].slots; slot1++, to += (x[2].slots - 1) * p->slot)
+                for (isize i0 = 0; i0 < x[0].extent; i0++) {
+                    const isize d = (pixel[0] + x[0].lowest + i0) * x[0].step + x[0].residue[slot0];
+                    isize h = (pixel[1] + x[1].lowest) * x[1].step + x[1].residue[slot1];
+                    for (isize i1 = 0; i1 < x[1].extent; i1++, h += x[1].step, to += n) {
+                        const int inside = d >= 0 && d < x[0].reach && h >= 0 && h < x[1].reach;
+                        const REAL *row = inside ? src + (d * x[1].reach + h) * size : NULL;
+                        /* the same row of the next channel: rows of a box are too short for the processor to see it coming */
+                        if (row)
+                            for (isize w = first; w < last; w += 64 / (isize)sizeof(REAL)) __builtin_prefetch(row + channel + w);
+                        NAME(copy_box_row)(x + 2, p->slot, row, start, n, to);
                     }
-            }
+                }
 }
 
 /* n values of a row of the result, pixels of its phases in turn; whole vectors of the phases are read. */
@@ -385,22 +395,32 @@ INLINE void NAME(finish_band_row)(REAL *to, const REAL *from, isize n, vec bias,
     }
 }
 
+/* Whether rows of a box follow each other in its results as in dst: no padding between them, one phase. */
+INLINE int runs_on(const band_axis *x) {
+    return x[1].dst * x[2].dst == 1 && x[2].extent == x[2].dst_size;
+}
+
 /* The pixels of a box from its results to dst, of one image and group. */
 static void NAME(store_box)(const band_plan *p, const REAL *results, const isize pixel[3], const REAL *bias, int relu, REAL *dst) {
     const band_axis *x = p->axis;
-    const isize n = min_size(x[2].box * x[2].dst_step, x[2].dst_size - pixel[2] * x[2].dst_step), plane = round_up(p->length, LANES);
+    const isize columns = x[2].dst, plane = round_up(p->length, LANES), joined = runs_on(x) ? min_size(x[1].box, x[1].dst_size - pixel[1]) : 1;
+    const isize n = joined * min_size(x[2].box * x[2].dst_step, x[2].dst_size - pixel[2] * x[2].dst_step);
     for (isize m = 0; m < p->m; m++)
-        for (isize phase = 0; phase < x[0].dst * x[1].dst; phase++)
-            for (isize g0 = 0; g0 < x[0].box; g0++)
-                for (isize g1 = 0; g1 < x[1].box; g1++) {
-                    const isize d = (pixel[0] + g0) * x[0].dst_step + phase / x[1].dst, h = (pixel[1] + g1) * x[1].dst_step + phase % x[1].dst;
-                    if (d >= x[0].dst_size || h >= x[1].dst_size) continue;
+        for (isize g0 = 0; g0 < x[0].box; g0++)
+            for (isize phase0 = 0; phase0 < x[0].dst; phase0++)
+                for (isize phase1 = 0; phase1 < x[1].dst; phase1++) {
+                    const isize d = (pixel[0] + g0) * x[0].dst_step + phase0, h = pixel[1] * x[1].dst_step + phase1;
+                    if (d >= x[0].dst_size) continue;
                     REAL *to = dst + ((m * x[0].dst_size + d) * x[1].dst_size + h) * x[2].dst_size + pixel[2] * x[2].dst_step;
                     const REAL *from[MOST_STRIDE];
-                    for (isize i = 0; i < x[2].dst; i++)
-                        from[i] = results + (p->phase_row[phase * x[2].dst + i] + m) * p->ldc + g0 * plane + g1 * x[2].extent;
-                    if (x[2].dst > 1) NAME(join_phases)(to, from, x[2].dst, n);
-                    else NAME(finish_band_row)(to, from[0], n, splat(bias ? bias[m] : 0), relu);
+                    for (isize i = 0; i < columns; i++)
+                        from[i] = results + (p->phase_row[(phase0 * x[1].dst + phase1) * columns + i] + m) * p->ldc + g0 * plane;
+                    for (isize g1 = 0; g1 < x[1].box && h + g1 * x[1].dst_step < x[1].dst_size; g1 += joined) {
+                        if (columns > 1) NAME(join_phases)(to, from, columns, n);
+                        else NAME(finish_band_row)(to, from[0], n, splat(bias ? bias[m] : 0), relu);
+                        to += x[1].dst_step * x[2].dst_size;
+                        for (isize i = 0; i < columns; i++) from[i] += x[2].extent;
+                    }
                 }
 }
 
