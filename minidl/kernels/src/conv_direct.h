@@ -3,7 +3,7 @@
  * With the 27 weights of a 3x3 filter on three channels, a tile is summed in 27 steps, and what is done to its outputs behind that counts:
  * no buffer in between, bias and ReLU in registers, and whole aligned vectors wherever rows of the result are whole vectors.
  *
- *     rows of whole vectors    a panel is up to NV vectors of one row
+ *     rows of whole vectors    a panel is up to NV vectors of one row, or NV of several short rows
  *     others                   columns run on from row to row at the width of the box, and a vector may hold the end of a row,
  *                              padding, and the start of the next row:   a b c o o d e f   is stored in two parts */
 #ifndef MINIDL_CONV_DIRECT_H
@@ -25,7 +25,7 @@ typedef struct {
 typedef struct {
     isize kc, channel;            /* steps of the sum; from one row of the result to the next */
     const REAL *a, *b, *bias;
-    const isize *b_row;
+    const isize *b_row, *b_vec;   /* of each step; of each vector of the panel */
     const NAME(place) *place;
     REAL *to;
     int relu, past;
@@ -44,17 +44,20 @@ INLINE void NAME(direct_tile)(const int rows, const int vecs, const NAME(direct_
     vec acc[MR][NV];
     const REAL *a = job->a, *b = job->b;
     const isize *b_row = job->b_row;
+    const REAL *b_vec[NV];
     const vec zero = {0};
+    UNROLL(4)
+    for (int j = 0; j < vecs; j++) b_vec[j] = b + job->b_vec[j];
     UNROLL(8)
     for (int i = 0; i < rows; i++)
         UNROLL(4)
         for (int j = 0; j < vecs; j++) acc[i][j] = zero;
     for (isize k = 0; k < job->kc; k++, a += rows) {
         vec b_k[NV];
-        const REAL *b_at = b + b_row[k];
+        const isize shift = b_row[k];
         UNROLL(4)
         for (int j = 0; j < vecs; j++) {
-            b_k[j] = load(b_at + j * LANES);
+            b_k[j] = load(b_vec[j] + shift);
             IN_REGISTER(b_k[j]);
         }
         UNROLL(8)
@@ -151,19 +154,28 @@ INLINE void NAME(direct_panel)(const band_plan *p, NAME(direct_job) *job, isize 
 static void NAME(direct_plane)(const band_plan *p, const conv_shape *s, NAME(direct_job) *job, const REAL *box, isize lines, isize count, const REAL *a,
                                const REAL *bias, REAL *to) {
     NAME(place) place[NV];
+    isize b_vec[NV];
     const isize width = p->axis[2].extent, row = s->out[2];
     job->place = place;
+    job->b_vec = b_vec;
+    job->b = box;
     if (count % LANES == 0) {
-        const isize line_vecs = count / LANES, panels = ceil_div(line_vecs, NV);
-        for (isize j = 0; j < NV; j++) place[j] = (NAME(place)){.at = {j * LANES}, .whole = 1};
-        for (isize i = 0; i < lines * panels; i++) {
-            const isize line = i / panels, panel = i % panels, first = line_vecs * panel / panels, vecs = line_vecs * (panel + 1) / panels - first;
-            job->b = box + line * width + first * LANES;
-            NAME(direct_panel)(p, job, vecs, a, bias, to + line * row + first * LANES);
+        const isize line_vecs = count / LANES, joined = line_vecs < NV ? lines : 1; /* rows that are cut into panels together */
+        const isize all = joined * line_vecs, panels = ceil_div(all, NV);
+        for (isize j = 0; j < NV; j++) place[j] = (NAME(place)){.whole = 1};
+        for (isize i = 0; i < lines / joined * panels; i++) {
+            const isize first = all * (i % panels) / panels, vecs = all * (i % panels + 1) / panels - first;
+            for (isize j = 0; j < vecs; j++) {
+                const isize line = i / panels + (first + j) / line_vecs, at = (first + j) % line_vecs * LANES;
+                place[j].at[0] = line * row + at;
+                b_vec[j] = line * width + at;
+            }
+            NAME(direct_panel)(p, job, vecs, a, bias, to);
         }
         return;
     }
     const isize length = (lines - 1) * width + count;
+    for (isize j = 0; j < NV; j++) b_vec[j] = j * LANES;
     for (isize v = 0; v < length; v += NR) {
         const isize vecs = min_size(NV, ceil_div(length - v, LANES));
         for (isize j = 0; j < vecs; j++) place[j] = NAME(place_vector)(v + j * LANES, width, lines, count, row);
