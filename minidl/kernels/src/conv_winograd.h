@@ -83,10 +83,13 @@ static void NAME(plan_winograd)(NAME(winograd) *w, const conv_shape *s, int tran
     w->panels = order.panels;
     w->block = order.block;
     w->blocks = order.blocks;
-    w->part = w->by_panels ? even_block(w->channels, PART_CHANNELS, LANES) : w->channels * w->sources;
     w->v_phase = round_up(w->channels, LANES);
     w->v_step = w->v_phase * w->sources;
     const isize columns = w->by_panels ? ceil_div(w->chunks, w->panels) * LANES : w->width;
+    const isize m_bytes = matrices * w->block * columns * (isize)sizeof(REAL), u_bytes = matrices * PART_CHANNELS * columns * (isize)sizeof(REAL);
+    /* half of the channels at a time where only then U stays in the second cache */
+    const isize part = m_bytes + u_bytes > NEAR_BYTES && m_bytes + u_bytes / 2 <= NEAR_BYTES ? PART_CHANNELS / 2 : PART_CHANNELS;
+    w->part = w->by_panels ? even_block(w->channels, part, LANES) : w->channels * w->sources;
     w->v_point = w->block * w->v_step + LANES;
     w->m_step = columns;
     w->m_point = w->block * columns + LANES;
@@ -135,26 +138,28 @@ static void NAME(transform_weights)(const NAME(winograd) *w, const REAL *weight,
 
 /* M (+)= V U at every point, for `tiles` tiles and the panels first .. last, whose U begins at u with c channels. */
 static void NAME(multiply_points)(const NAME(winograd) *w, const REAL *v, const REAL *u, REAL *m, isize tiles, isize c, isize first, isize last, int add) {
-    const isize matrices = w->tiling.points * w->tiling.points, row_panels = ceil_div(tiles, MR), panels = last - first;
-    const isize start = NAME(panel_first)(w, first), part = even_block(c, PART_CHANNELS, 4), parts = ceil_div(c, part);
+    const isize matrices = w->tiling.points * w->tiling.points, row_panels = ceil_div(tiles, MR);
+    const isize start = NAME(panel_first)(w, first), part = even_block(c, PART_CHANNELS, 4);
     isize a_row[MR];
     for (int i = 0; i < MR; i++) a_row[i] = i * w->v_step;
     NAME(tile_job) job = {.n_blocks = w->sources, .a_row = a_row, .a_step = 1, .a_block = w->v_phase, .ldc = w->m_step};
-    for (isize item = 0; item < matrices * panels * parts; item++) {
-        const isize point = item / (panels * parts), panel = first + item / parts % panels, c0 = item % parts * part;
-        const isize column = (NAME(panel_first)(w, panel) - start) * LANES, vecs = NAME(panel_first)(w, panel + 1) - NAME(panel_first)(w, panel);
-        job.kc = min_size(part, c - c0);
-        job.add = add || c0 > 0;
-        job.b = u + point * w->u_point + (column * w->sources * c + c0 * vecs * LANES);
-        job.ldb = vecs * LANES;
-        job.b_block = c * vecs * LANES;
-        for (isize i = 0; i < row_panels; i++) {
-            const isize tile = tiles * i / row_panels, rows = tiles * (i + 1) / row_panels - tile;
-            job.a = v + point * w->v_point + tile * w->v_step + c0;
-            job.c = m + point * w->m_point + tile * w->m_step + column;
-            NAME(tiles_rows)[vecs - 1][rows - 1](&job);
+    for (isize point = 0; point < matrices; point++)
+        for (isize panel = first; panel < last; panel++) {
+            const isize column = (NAME(panel_first)(w, panel) - start) * LANES, vecs = NAME(panel_first)(w, panel + 1) - NAME(panel_first)(w, panel);
+            job.ldb = vecs * LANES;
+            job.b_block = c * vecs * LANES;
+            for (isize c0 = 0; c0 < c; c0 += part) {
+                job.kc = min_size(part, c - c0);
+                job.add = add || c0 > 0;
+                job.b = u + point * w->u_point + column * w->sources * c + c0 * vecs * LANES;
+                for (isize i = 0, tile = 0, next; i < row_panels; i++, tile = next) {
+                    next = tiles * (i + 1) / row_panels;
+                    job.a = v + point * w->v_point + tile * w->v_step + c0;
+                    job.c = m + point * w->m_point + tile * w->m_step + column;
+                    NAME(tiles_rows)[vecs - 1][next - tile - 1](&job);
+                }
+            }
         }
-    }
 }
 
 typedef struct {
