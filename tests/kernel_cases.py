@@ -44,8 +44,10 @@ def gemm_cases(rng, dtype):
         [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False],
         {2},
     )
-    yield "affine_grads", [values(rng, (1, 3), dtype)[::-1], [values(rng, (1, 5), dtype)[::-1]], [poisoned((3, 5), dtype)], None], {2}
-    yield "affine_grads", [values(rng, (50, 7), dtype), [], [], poisoned(7, dtype)], {3}
+    single = values(rng, (1, 3), dtype)[::-1], [values(rng, (1, 5), dtype)[::-1]]
+    yield "affine_grads", [*single, [poisoned((3, 5), dtype)], None, None, None, False], {2}
+    yield "affine_grads", [values(rng, (50, 7), dtype), [], [], poisoned(7, dtype), None, None, False], {3}
+    yield "affine_grads", [values(rng, (60, 7), dtype), [], [], None, values(rng, (7, 9), dtype), poisoned((60, 9), dtype), False], {5}
     sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30)]
     for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3)]:
         for split in {inputs, inputs // 2, min(1, inputs), min(48, inputs)}:
@@ -57,7 +59,10 @@ def gemm_cases(rng, dtype):
             if split % 2:  # its rows out of order, some from elsewhere
                 others, numbers = values(rng, (4, split + 1), dtype)[:, 1:], rng.integers(-4, rows + 2, rows)
                 given[0] = values(rng, (rows + 2, split), dtype), others, numbers
-            yield "affine_grads", [grad, given, weights, bias], {2, 3}
+            weight, adds = values(rng, (units, inputs + 1), dtype)[:, :inputs], split % 3 == 1
+            grad_x = (values(rng, (rows, inputs + 2), dtype) if adds else poisoned((rows, inputs + 2), dtype))[:, :inputs]
+            back = [None, None, False] if split % 3 == 2 else [weight, grad_x, adds]
+            yield "affine_grads", [grad, given, weights, bias, *back], {2, 3, 5}
     for batch, m, n, k in [(0, 2, 3, 4), (3, 5, 7, 9), (40, 16, 16, 16), (2, 70, 90, 50)]:
         a = values(rng, (batch, m, k), dtype)
         yield "gemm", [a, values(rng, (batch, n, k), dtype).transpose(0, 2, 1), poisoned((batch, m, n), dtype), None, False], {2}

@@ -63,7 +63,7 @@ def test_a_walk_that_failed_leaves_no_gates_that_are_gradients(rng, monkeypatch)
         raise MemoryError
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(recurrent, "affine", fail)  # after the gates are overwritten
+        patch.setattr(recurrent, "affine_grads", fail)  # after the gates are overwritten
         loss.backward()
     with pytest.raises(minidl.GradError, match="freed by an earlier backward"):
         loss.backward()

@@ -108,18 +108,34 @@ cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) excep
     return numbered(to, given[2], grad.shape[0], x.shape[0], first.shape[0])
 
 
+cdef int way_back(affine_back *to, cnp.ndarray grad, cnp.ndarray weight, cnp.ndarray grad_x) except -1:
+    """The gradient of an input and the weight that it comes through."""
+    to.weight_row, to.grad_row, to.width = row_stride(weight), row_stride(grad_x), weight.shape[1]
+    if cnp.PyArray_TYPE(weight) != cnp.PyArray_TYPE(grad) or cnp.PyArray_TYPE(grad_x) != cnp.PyArray_TYPE(grad) \
+            or weight.shape[0] != grad.shape[1] or grad_x.shape[0] != grad.shape[0] or grad_x.shape[1] != to.width:
+        raise ValueError(f"affine_grads: weight and grad_x do not fit, got {(<object> weight).shape} and {(<object> grad_x).shape}")
+    if not cnp.PyArray_ISWRITEABLE(grad_x):
+        raise ValueError("an OUT array of a kernel must be writeable")
+    to.weight, to.grad = cnp.PyArray_DATA(weight), cnp.PyArray_DATA(grad_x)
+    return 0
+
+
 def affine_grads(
     cnp.ndarray grad,            # IN   (N, U), rows contiguous
     list inputs,                 # IN   at most two of (N, D), rows contiguous, or of (rows, first or None, index): see reference/matmul.py
     list grad_weights,           # OUT  as many of (U, D), C-contiguous
     cnp.ndarray grad_bias,       # OUT  (U,) or None
+    cnp.ndarray weight,          # IN   (U, D), rows contiguous, or None
+    cnp.ndarray grad_x,          # OUT  (N, D), rows contiguous, with weight; INOUT if it adds
+    bint adds,
     int n_threads,
 ):
-    """grad^T x for each x of inputs, and the sums of the rows of grad."""
+    """grad^T x for each x of inputs, the sums of the rows of grad, and grad times weight."""
     cdef const kernel_table *table = table_of(grad)
     cdef Py_ssize_t rows, units, grad_row = row_stride(grad)
     cdef affine_input x[2]
-    cdef void *weight[2]
+    cdef affine_back back
+    cdef void *grad_weight[2]
     cdef cnp.ndarray each
     cdef int i
     cdef Block block
@@ -128,18 +144,23 @@ def affine_grads(
     if len(inputs) > 2 or len(grad_weights) != len(inputs):
         raise ValueError(f"affine_grads takes at most two inputs and as many weights, got {len(inputs)} and {len(grad_weights)}")
     memset(x, 0, sizeof(x))
-    memset(weight, 0, sizeof(weight))
+    memset(grad_weight, 0, sizeof(grad_weight))
+    memset(&back, 0, sizeof(back))
     for i in range(len(inputs)):
         affine_input_of(&x[i], grad, inputs[i])
         each = grad_weights[i]
         writeable(grad, each)
         if cnp.PyArray_NDIM(each) != 2 or each.shape[0] != units or each.shape[1] != x[i].width:
             raise ValueError(f"affine_grads: a weight must have shape {(units, x[i].width)}, got {(<object> each).shape}")
-        weight[i] = cnp.PyArray_DATA(each)
+        grad_weight[i] = cnp.PyArray_DATA(each)
     if grad_bias is not None:
         writeable(grad, grad_bias)
         if cnp.PyArray_SIZE(grad_bias) != units:
             raise ValueError(f"affine_grads: grad_bias must have {units} values, got {grad_bias.size}")
-    block = scratch(table.affine_grads_scratch(rows, units, x[0].width + x[1].width, n_threads), table)
+    if weight is not None:
+        way_back(&back, grad, weight, grad_x)
+        back.adds = adds
+    block = scratch(table.affine_grads_scratch(rows, units, x[0].width + x[1].width, back.width, n_threads), table)
     with nogil:
-        table.affine_grads(rows, units, data(grad), grad_row, x, weight, data(grad_bias), block.pointer, n_threads)
+        table.affine_grads(rows, units, data(grad), grad_row, x, grad_weight, data(grad_bias),
+                           &back if back.width > 0 and rows > 0 else NULL, block.pointer, n_threads)

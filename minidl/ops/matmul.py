@@ -216,18 +216,33 @@ class Linear(Function, arrays=True):
         x, weight, out = ctx.saved_tensors
         if out is not None:
             grad = ReLUGrad.apply(grad, out.detach() if isinstance(out, Tensor) else out)
+        need_bias = ctx.needs_input_grad[2]
+        if isinstance(grad, Tensor):
+            return (*Linear.tensor_grads(grad, x, weight), channel_sum(as_rows(grad)) if need_bias else None, None)
+        given, grad = ([] if x is None else [ascontiguous(as_rows(x))]), ascontiguous(grad)
+        grad_x = None if weight is None else empty((*grad.shape[:-1], weight.shape[1]), grad.dtype)  # (*, D)
+        *grad_weight, grad_bias = affine_grads(as_rows(grad), given, need_bias, weight, grad_x)
+        return grad_x, grad_weight[0] if grad_weight else None, grad_bias, None
+
+    @staticmethod
+    def tensor_grads(grad, x, weight):
+        """Gradients of x and weight that are operations themselves, for second derivatives."""
         shape, grad = grad.shape, as_rows(grad)  # (N, U)
-        grad_x = None if weight is None else MatMul.apply(grad, weight)  # (N, U) x (U, D)
-        if weight is not None and len(shape) != 2:
-            grad_x = grad_x.reshape(*shape[:-1], weight.shape[1])  # (N, D) -> (*, D)
-        if x is None or isinstance(grad, Tensor):
-            grad_weight = None if x is None else MatMul.apply(grad.swapaxes(0, 1), as_rows(x))  # (U, N) x (N, D)
-            return grad_x, grad_weight, channel_sum(grad) if ctx.needs_input_grad[2] else None, None
-        grad_weight, grad_bias = empty((grad.shape[1], x.shape[-1]), grad.dtype), None
-        if ctx.needs_input_grad[2]:
-            grad_bias = empty((grad.shape[1],), grad.dtype)
-        kernels.affine_grads(ascontiguous(grad), [ascontiguous(as_rows(x))], [grad_weight], grad_bias, n_threads())
-        return grad_x, grad_weight, grad_bias, None
+        grad_x = None if weight is None else MatMul.apply(grad, weight).reshape(*shape[:-1], weight.shape[1])  # (N, U) x (U, D) -> (*, D)
+        return grad_x, None if x is None else MatMul.apply(grad.swapaxes(0, 1), as_rows(x))  # (U, N) x (N, D)
+
+
+def affine_grads(grads, inputs, biased, weight=None, grad_x=None, adds=False):
+    """(grads^T x for each of `inputs`, the sums of the rows of grads or None), and grads times weight into (or added to) grad_x: one pass.
+
+    An x is a matrix or (rows, first, index), see `kernels.affine_grads`.
+    """
+    found = [empty((grads.shape[1], (x[0] if type(x) is tuple else x).shape[1]), grads.dtype) for x in inputs]
+    bias = empty((grads.shape[1],), grads.dtype) if biased else None
+    if weight is not None:
+        weight, grad_x = ascontiguous(weight), as_rows(grad_x)
+    kernels.affine_grads(grads, inputs, found, bias, weight, grad_x, adds, n_threads())
+    return (*found, bias)
 
 
 def linear(input, weight, bias=None):

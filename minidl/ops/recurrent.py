@@ -16,6 +16,7 @@ from .. import kernels
 from ..modes import mode
 from ..tape import Function, freed
 from .arrays import ascontiguous, empty, n_threads
+from .matmul import affine_grads
 
 __all__ = []
 
@@ -101,7 +102,7 @@ class Recurrent(Function, arrays=True):
         h0, c0 = contiguous(h0), contiguous(c0)
         gates = outs
         if not cell.startswith("rnn"):
-            gates = columns(empty((steps.n_rows, N_GATES[cell] * units * len(directions)), x.dtype), len(directions))
+            gates = [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
         alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
         together = None, None, None, None
         if not alone and multiplied_together(cell, steps.batch, directions):
@@ -137,11 +138,10 @@ class Recurrent(Function, arrays=True):
         grad_out = np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
         grad_outs = columns(grad_out.reshape(steps.n_rows, out.shape[-1]), count)
         if cell == "lstm" and mode.frees_graph:  # nobody will ask for the gates again: their gradients take their place
-            grad_gates, all_gates = gates, gates[0] if count == 1 else gates[0].base
+            grad_gates = gates
             kept.clear()
         else:
-            all_gates = empty((steps.n_rows, count * (N_GATES[cell] + (cell == "gru")) * units), out.dtype)
-            grad_gates = columns(all_gates, count)
+            grad_gates = [empty((steps.n_rows, (N_GATES[cell] + (cell == "gru")) * units), out.dtype) for _ in directions]
         whole = ctx.trace is not None or w_hr is not None
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
         _, need_h0, need_c0, *_ = ctx.needs_input_grad
@@ -153,15 +153,15 @@ class Recurrent(Function, arrays=True):
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
-        found = []
+        found, grad_x, rows_of_x = [], None, None
+        if ctx.needs_input_grad[0]:
+            grad_x = empty(x.shape, out.dtype)
+            rows_of_x = grad_x.reshape(rows.shape)
         for d in range(count):
             before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
-            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units)
+            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units, directions[d][0], rows_of_x)
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
             found += run.weight_grads(needs, entry(extra, d), entry(grad_h, d))
-        grad_x = None
-        if ctx.needs_input_grad[0]:
-            grad_x = input_grad(cell, all_gates, directions, units, x.shape)
         return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
 
 
@@ -222,19 +222,6 @@ def input_products(cell, rows, directions, gates):
     return inside
 
 
-def input_grad(cell, grad_gates, directions, units, shape):
-    """Gradient of the input product, of this shape, summed over the directions: one sum over all their gates (rows, directions G U)."""
-    weights = [weights[0] for weights in directions]
-    if cell == "gru":  # its gradients come as n, r, z and one more, which the input does not see
-        n, others = slice(2 * units, None), slice(2 * units)
-        weights = [part for w_ih in weights for part in (w_ih[n], w_ih[others], np.zeros_like(w_ih[n]))][:-1]
-        grad_gates = grad_gates[:, :-units]
-    grad_x = empty(shape, grad_gates.dtype)
-    stacked = np.concatenate(weights) if len(weights) > 1 else weights[0]
-    kernels.gemm(grad_gates, stacked, grad_x.reshape(len(grad_gates), shape[-1]), None, False, n_threads())
-    return grad_x
-
-
 def steps_alone(cell, steps, gates):
     """Whether the layer is one step of a cell that has a kernel for it."""
     return len(steps.sizes) == 1 and cell != "gru_before" and gates[0].flags.c_contiguous
@@ -260,11 +247,14 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
 
 
 class Run:
-    """The gradients of one direction's weights, after the walk back through time: sums over all rows, so a product each or for two."""
+    """The gradients of one direction's weights, after the walk back through time: sums over all rows, so a product each or for two.
 
-    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units):
+    Its share of the gradient of x goes to grad_x, unless that is None; what the other direction has put there is added to.
+    """
+
+    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units, w_ih, grad_x):
         self.cell, self.steps, self.backwards, self.rows, self.grads = cell, steps, backwards, rows, grads
-        self.pairs, self.mask, self.units = before, mask, units
+        self.pairs, self.mask, self.units, self.w_ih, self.grad_x = before, mask, units, w_ih, grad_x
 
     def weight_grads(self, needs, extra, grad_h):
         """Gradients from the sums of the gates' gradients, in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
@@ -272,25 +262,26 @@ class Run:
         family = {"gru": self.for_gru, "gru_before": self.for_gru_before}.get(self.cell, self.for_plain)
         return (
             *family(*needs[:4], extra),
-            affine(grad_h, [extra], False)[0] if need_hr else None,
+            affine_grads(grad_h, [extra], False)[0] if need_hr else None,
             self.for_peephole() if need_peephole else None,
         )
 
     def for_plain(self, need_ih, need_hh, need_b_ih, need_b_hh, _):
         """Both weights meet the same gradients, so that one product makes them and the sums for the biases."""
         inputs = ([self.rows] if need_ih else []) + ([self.state()] if need_hh else [])
-        *found, bias = affine(self.grads, inputs, need_b_ih or need_b_hh)
+        *found, bias = affine_grads(self.grads, inputs, need_b_ih or need_b_hh, *self.way_back())
         grad_ih, grad_hh = found[0] if need_ih else None, found[-1] if need_hh else None
         return grad_ih, grad_hh, bias if need_b_ih else None, (bias.copy() if need_b_ih else bias) if need_b_hh else None
 
     def for_gru(self, need_ih, need_hh, need_b_ih, need_b_hh, _):
         """Its gradients stand in the order n, r, z, and n's times r: the last three are those of the state's product."""
         grad_ih = grad_hh = b_ih = b_hh = None
-        if need_ih or need_b_ih:
-            *found, b_ih = affine(self.grads[:, : 3 * self.units], [self.rows] if need_ih else [], need_b_ih)
+        if need_ih or need_b_ih or self.grad_x is not None:
+            grads, back = self.grads[:, : 3 * self.units], self.way_back(lambda w_ih: np.roll(w_ih, self.units, 0))
+            *found, b_ih = affine_grads(grads, [self.rows] if need_ih else [], need_b_ih, *back)
             grad_ih, b_ih = (None if each is None else np.roll(each, -self.units, 0) for each in (found[0] if found else None, b_ih))
         if need_hh or need_b_hh:
-            *found, b_hh = affine(self.grads[:, self.units :], [self.state()] if need_hh else [], need_b_hh)
+            *found, b_hh = affine_grads(self.grads[:, self.units :], [self.state()] if need_hh else [], need_b_hh)
             grad_hh = found[0] if found else None
         return grad_ih, grad_hh, b_ih, b_hh
 
@@ -300,8 +291,12 @@ class Run:
         if not need_hh:
             return grad_ih, None, b_ih, b_hh
         first = 2 * self.units
-        parts = affine(self.grads[:, :first], [self.state()], False)[0], affine(self.grads[:, first:], [extra], False)[0]
+        parts = affine_grads(self.grads[:, :first], [self.state()], False)[0], affine_grads(self.grads[:, first:], [extra], False)[0]
         return grad_ih, np.concatenate(parts), b_ih, b_hh
+
+    def way_back(self, ordered=ascontiguous):
+        """What `affine_grads` needs for the gradient of x: the weight in the order of the gradients."""
+        return (None, None, False) if self.grad_x is None else (ordered(self.w_ih), self.grad_x, self.backwards)
 
     def state(self):
         """The state before each row as the products saw it, in a form that `affine` takes: where it lies, unless there is a mask."""
@@ -317,11 +312,3 @@ class Run:
 
     def before(self, what):
         return self.steps.before(*self.pairs[what], self.backwards)
-
-
-def affine(grads, inputs, biased):
-    """(grads^T x for each of `inputs`, the sums of the rows of grads or None); an x is a matrix or (rows, first, index)."""
-    found = [empty((grads.shape[1], (x[0] if type(x) is tuple else x).shape[1]), grads.dtype) for x in inputs]
-    bias = empty((grads.shape[1],), grads.dtype) if biased else None
-    kernels.affine_grads(grads, inputs, found, bias, n_threads())
-    return (*found, bias)

@@ -17,7 +17,7 @@ from .channels import channel_sum
 from .exponential import sigmoid
 from .join import chunk
 from .matmul import linear
-from .recurrent import N_GATES, Run, dense_steps, input_grad, input_products, kept_arrays
+from .recurrent import N_GATES, Run, dense_steps, input_products, kept_arrays
 from .relu import relu
 from .trigonometric import tanh
 
@@ -90,7 +90,7 @@ class SequenceOfOne(Function, arrays=True):
         if isinstance(grad_out, Tensor):
             return by_ops(ctx, (x, h, c, *own), grad_out, grad_c_out)
         (rows, first, fixed, gates, cells, extra), steps = work, dense_steps(1, len(x), False)
-        weights, grad_gates = (*own[:4], None, own[4]), empty_like(gates)
+        grad_gates = empty_like(gates)
         grad_h, grad_c = empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
         none_later, w_hh, peephole = np.zeros(h.shape, h.dtype), fixed[0], fixed[3]
         kernels.recurrent_grad(
@@ -100,9 +100,9 @@ class SequenceOfOne(Function, arrays=True):
         )  # fmt: skip
         needs = ctx.needs_input_grad
         before = {"h": (out, first[0]), "c": (cells and cells[0], first[1])}
-        run = Run(ctx.cell, steps, False, rows, grad_gates, before, None, h.shape[1])
+        grad_x = empty(rows.shape, rows.dtype) if needs[0] else None
+        run = Run(ctx.cell, steps, False, rows, grad_gates, before, None, h.shape[1], own[0], grad_x)
         *found, _, for_peephole = run.weight_grads((*needs[5:9], False, needs[9]), extra and extra[0], None)
-        grad_x = input_grad(ctx.cell, grad_gates, [weights], h.shape[1], rows.shape) if needs[0] else None
         return grad_x, grad_h, grad_c, None, None, *found, for_peephole
 
 

@@ -12,8 +12,10 @@ def gemm(a, b, out, bias, relu, n_threads):
         out[out < 0] = 0
 
 
-def affine_grads(grad, inputs, grad_weights, grad_bias, n_threads):
+def affine_grads(grad, inputs, grad_weights, grad_bias, weight, grad_x, adds, n_threads):
     """Each grad_weight (U, D): grad^T x, with its x of `inputs`; grad_bias (or None): the sum of the rows of grad; grad (N, U).
+
+    With a weight (U, D) also grad_x (N, D): grad weight, added to what is there if it `adds`.
 
     x is a matrix (N, D), or (rows, first, index): row r of x is then rows[index[r]] or, where the index is negative, first[-1 - index[r]]
     (zeros where `first` is None).
@@ -26,3 +28,5 @@ def affine_grads(grad, inputs, grad_weights, grad_bias, n_threads):
         grad_weight[...] = grad.T @ x
     if grad_bias is not None:
         grad_bias[...] = grad.sum(0)
+    if weight is not None:
+        grad_x[...] = (grad_x if adds else 0) + grad @ weight

@@ -220,7 +220,7 @@ static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NA
         if (!in_place) NAME(pack_a)(packed_a, a, g->a_row, g->a_col, item.m, item.kc);
         if (g->sums && part.jc + item.first == 0) NAME(sum_rows_of_a)(a, g->a_col, item.m, item.kc, g->sums + item.i0, item.k > 0);
         NAME(macro_tile)(g, in_place ? NULL : packed_a, a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
-                         item.k > 0, item.k + item.kc >= g->k, &next);
+                         item.k > 0 || g->adds, item.k + item.kc >= g->k, &next);
     }
 }
 

@@ -65,6 +65,15 @@ typedef struct {
     const int64_t *index;
 } affine_input;
 
+/* The way back to an x of an affine map: its gradient (rows, width), which `adds` to what is there, through its weight (units, width). */
+typedef struct {
+    ptrdiff_t width;
+    const void *weight;
+    void *grad;
+    ptrdiff_t weight_row, grad_row;
+    int adds;
+} affine_back;
+
 /* Planes in[0] x in[1] to out[0] x out[1]: along axis d, output o reads index[d][t][o] (-1: nothing), t < taps[d], times its weight. */
 typedef struct {
     ptrdiff_t planes, in[2], out[2], taps[2]; /* no taps: the axis stays as it is */
@@ -78,9 +87,9 @@ typedef struct {
     void (*gemm)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_batch, ptrdiff_t a_row, ptrdiff_t a_col,
                  const void *b, ptrdiff_t b_batch, ptrdiff_t b_row, ptrdiff_t b_col, void *c, ptrdiff_t c_batch, ptrdiff_t c_row,
                  const void *bias, int relu, void *scratch, int n_threads);
-    ptrdiff_t (*affine_grads_scratch)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, int n_threads);
+    ptrdiff_t (*affine_grads_scratch)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, ptrdiff_t back, int n_threads);
     void (*affine_grads)(ptrdiff_t rows, ptrdiff_t units, const void *grad, ptrdiff_t grad_row, const affine_input x[2], void *const weight[2],
-                         void *bias, void *scratch, int n_threads);
+                         void *bias, const affine_back *back, void *scratch, int n_threads);
 
     ptrdiff_t (*conv_scratch)(const conv_shape *shape, int n_threads);
     void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads);

@@ -23,6 +23,7 @@ typedef struct {
     REAL *sums;       /* of the rows of A, which lie side by side, or NULL */
     const affine_input *inputs; /* two that B consists of, side by side, rather than `b`; or NULL */
     isize first_input;          /* the row of these that is B's first */
+    int adds;                   /* C += A B: by gemm_team only */
 } NAME(matrices);
 
 /* Blocks of equal size, so that the last one is not a sliver. */
