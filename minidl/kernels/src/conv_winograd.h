@@ -86,9 +86,8 @@ static void NAME(plan_winograd)(NAME(winograd) *w, const conv_shape *s, int tran
     w->v_phase = round_up(w->channels, LANES);
     w->v_step = w->v_phase * w->sources;
     const isize columns = w->by_panels ? ceil_div(w->chunks, w->panels) * LANES : w->width;
-    const isize m_bytes = matrices * w->block * columns * (isize)sizeof(REAL), u_bytes = matrices * PART_CHANNELS * columns * (isize)sizeof(REAL);
-    /* half of the channels at a time where only then U stays in the second cache */
-    const isize part = m_bytes + u_bytes > NEAR_BYTES && m_bytes + u_bytes / 2 <= NEAR_BYTES ? PART_CHANNELS / 2 : PART_CHANNELS;
+    /* half of the channels at a time where M is much smaller than U: adding to it costs little, and U leaves room in the second cache */
+    const isize part = 4 * w->block < PART_CHANNELS ? PART_CHANNELS / 2 : PART_CHANNELS;
     w->part = w->by_panels ? even_block(w->channels, part, LANES) : w->channels * w->sources;
     w->v_point = w->block * w->v_step + LANES;
     w->m_step = columns;

@@ -44,7 +44,7 @@ INLINE isize winograd_grid(const conv_shape *s, int d) {
 INLINE double traffic(double bytes, double all) { return bytes / (all > SHARED_BYTES ? 4 : 16); }
 
 /* What two threads wait for each other where `items` lie between two barriers, as a part of the work: for the odd one, and for the last one. */
-INLINE double waiting(double items) { return ceil(items / 2) * 2 / items - 1 + 0.1 / items; }
+INLINE double waiting(double items) { return ceil(items / 2) * 2 / items - 1 + 0.3 / items; }
 
 /* Cycles for `tiles` tiles of points x points values of each of some groups: rows of A are tiles, the sum runs over channels, columns of B are
  * `chunks` vectors of filters. Says the better order, of which one by panels may be excluded. */
