@@ -17,7 +17,7 @@
 #include "conv_winograd.h"
 
 #define GRADIENT_VALUES (2 << 20) /* X and Y of a block of tiles have about so many values */
-#define LEAST_TILES 144             /* of a block */
+#define LEAST_TILES 144           /* of a block */
 #define ITEM_FILTERS (8 * MR)     /* one block: filters of an item, at most */
 #define POINT_FILTERS (16 * MR)   /* many blocks: the same */
 

@@ -19,8 +19,8 @@
  *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
  *                weights too large for one core. Threads meet at a barrier after every step (meeting.h).
  *
- * Each sum runs over k in ascending order in one accumulator and each unit is in the same lane of the same tile in either case, so
- * that results have the same bits for any number of threads. */
+ * Each sum runs over k in ascending order in one accumulator and each unit is in the same lane of a vector in either case, and with tiles
+ * of either height, so that results have the same bits for any number of threads. */
 #ifndef MINIDL_RECURRENT_H
 #define MINIDL_RECURRENT_H
 

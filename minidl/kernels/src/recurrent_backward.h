@@ -5,8 +5,9 @@
  *
  *     grad_gates of the later step  --product-->  gradient of h_t  --units-->  grad_gates of step t
  *
- * `carry` and `grad_c` (in the end grad_h0 and grad_c0, where these are wanted) hold, until the sequence begins, what reaches the state before by other ways than this product: at first
- * the gradient of the last state. All gradients of weights are products over the whole sequence, made by the caller. */
+ * `carry` and `grad_c` (in the end grad_h0 and grad_c0, where these are wanted) hold, until the sequence begins, what reaches the state
+ * before by other ways than this product: at first the gradient of the last state. All gradients of weights are products over the whole
+ * sequence, made by the caller. */
 #ifndef MINIDL_RECURRENT_BACKWARD_H
 #define MINIDL_RECURRENT_BACKWARD_H
 
