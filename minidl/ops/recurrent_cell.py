@@ -92,10 +92,9 @@ class SequenceOfOne(Function, arrays=True):
         (rows, first, fixed, gates, cells, extra), steps = work, dense_steps(1, len(x), False)
         grad_gates = empty_like(gates)
         grad_h, grad_c = empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
-        none_later, w_hh, peephole = np.zeros(h.shape, h.dtype), fixed[0], fixed[3]
         kernels.recurrent_grad(
-            ctx.cell, ctx.update_sign, [gates], w_hh, None, peephole, None, alone(first[0]), alone(first[1]), [out], cells, extra,
-            [ascontiguous(grad_out)], [none_later], None if c is None else [ascontiguous(grad_c_out)], [grad_gates], None, [grad_h],
+            ctx.cell, ctx.update_sign, [gates], fixed[0], *fixed[2:], None, alone(first[0]), alone(first[1]), [out], cells, extra,
+            [ascontiguous(grad_out)], None, None if c is None else [ascontiguous(grad_c_out)], [grad_gates], None, [grad_h],
             alone(grad_c), steps.starts, steps.sizes, 1, n_threads(),
         )  # fmt: skip
         needs = ctx.needs_input_grad
