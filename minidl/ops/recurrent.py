@@ -94,25 +94,25 @@ class Recurrent(Function, arrays=True):
 
     def forward(ctx, x, h0, c0, cell, update_sign, steps, mask, trace, *weights):
         ctx.cell, ctx.update_sign, ctx.steps, ctx.trace = cell, update_sign, steps, trace
-        directions = [weights[i : i + PER_DIRECTION] for i in range(0, len(weights), PER_DIRECTION)]
-        width, units = directions[0][1].shape[1], directions[0][1].shape[0] // N_GATES[cell]
+        kinds = w_ih, w_hh, b_ih, b_hh, w_hr, peephole = by_kind(weights)
+        count, (sums, width) = len(w_hh), w_hh[0].shape
+        units = sums // N_GATES[cell]
         rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
-        out = empty((*x.shape[:-1], width * len(directions)), x.dtype)
-        outs = columns(out.reshape(steps.n_rows, out.shape[-1]), len(directions))
+        out = empty((*x.shape[:-1], width * count), x.dtype)
+        outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
         h0, c0 = contiguous(h0), contiguous(c0)
         gates = outs
         if not cell.startswith("rnn"):
-            gates = [empty((steps.n_rows, N_GATES[cell] * units), x.dtype) for _ in directions]
-        alone = steps_alone(cell, steps, gates) and all(each is None for each in (mask, directions[0][4], directions[0][5]))
-        together = None, None, None, None
-        if not alone and multiplied_together(cell, steps.batch, directions):
-            together, hidden_biases = (rows, given(directions, 0), given(directions, 2), given(directions, 3)), None
+            gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
+        alone = steps_alone(cell, steps, gates) and mask is None and w_hr is None and peephole is None
+        together, hidden_biases = (None, None, None, None), None
+        if not alone and multiplied_together(cell, steps.batch, w_ih[0], w_hh[0]):
+            together = rows, w_ih, b_ih, b_hh
         else:
-            hidden_biases = input_products(cell, rows, directions, gates)
-        arrays = kept_arrays(cell, steps.n_rows, units, directions, x.dtype)
-        h_n = empty((len(directions), steps.batch, width), x.dtype)
-        c_n = empty((len(directions), steps.batch, units), x.dtype) if cell == "lstm" else None
-        w_hh, w_hr, peephole = (given(directions, which) for which in (1, 4, 5))
+            hidden_biases = input_products(cell, rows, kinds, gates)
+        arrays = kept_arrays(cell, steps.n_rows, units, kinds)
+        h_n = empty((count, steps.batch, width), x.dtype)
+        c_n = empty((count, steps.batch, units), x.dtype) if cell == "lstm" else None
         if alone:
             single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
         else:
@@ -121,7 +121,7 @@ class Recurrent(Function, arrays=True):
                 *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
             )  # fmt: skip
         if any(ctx.needs_input_grad):
-            kept = [rows, gates, w_hh, w_hr, peephole, *arrays, directions]
+            kept = [rows, gates, w_ih, w_hh, w_hr, peephole, *arrays]
             ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
         if trace is not None:
             trace.ran(cell, steps, gates, outs, arrays[0] if cell == "lstm" else None)
@@ -131,8 +131,8 @@ class Recurrent(Function, arrays=True):
         x, h0, c0, mask, out, *_, kept = ctx.saved_tensors
         if not kept:
             raise freed(ctx.name())
-        rows, gates, w_hh, w_hr, peephole, cells, extra, directions = kept
-        cell, steps, count = ctx.cell, ctx.steps, len(directions)
+        rows, gates, w_ih, w_hh, w_hr, peephole, cells, extra = kept
+        cell, steps, count = ctx.cell, ctx.steps, len(w_hh)
         units, width = w_hh[0].shape[0] // N_GATES[cell], w_hh[0].shape[1]
         outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
         grad_out = np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
@@ -141,9 +141,9 @@ class Recurrent(Function, arrays=True):
             grad_gates = gates
             kept.clear()
         else:
-            grad_gates = [empty((steps.n_rows, (N_GATES[cell] + (cell == "gru")) * units), out.dtype) for _ in directions]
+            grad_gates = [empty((steps.n_rows, (N_GATES[cell] + (cell == "gru")) * units), out.dtype) for _ in w_hh]
         whole = ctx.trace is not None or w_hr is not None
-        grad_h = [empty((steps.n_rows, width), out.dtype) for _ in directions] if whole else None
+        grad_h = [empty((steps.n_rows, width), out.dtype) for _ in w_hh] if whole else None
         _, need_h0, need_c0, *_ = ctx.needs_input_grad
         grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
         kernels.recurrent_grad(
@@ -159,7 +159,7 @@ class Recurrent(Function, arrays=True):
             rows_of_x = grad_x.reshape(rows.shape)
         for d in range(count):
             before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
-            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units, directions[d][0], rows_of_x)
+            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units, w_ih[d], rows_of_x)
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
             found += run.weight_grads(needs, entry(extra, d), entry(grad_h, d))
         return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
@@ -187,38 +187,41 @@ def listed(stack):
     return None if stack is None else list(stack)
 
 
-def given(directions, which):
-    """One kind of weight of all directions, as kernels take it; None where the layer has none."""
-    return None if directions[0][which] is None else [ascontiguous(weights[which]) for weights in directions]
+def by_kind(weights):
+    """The weights of all directions as six lists, one of each kind, as kernels take them; None for those that the layer has not."""
+    return [
+        None if weights[kind] is None else [ascontiguous(each) for each in weights[kind::PER_DIRECTION]] for kind in range(PER_DIRECTION)
+    ]
 
 
-def kept_arrays(cell, n_rows, units, directions, dtype):
+def kept_arrays(cell, n_rows, units, kinds):
     """(cells, extra) for the kernel to fill, None for what the cell has not."""
-    cells = [empty((n_rows, units), dtype) for _ in directions] if cell == "lstm" else None
-    more = cell.startswith("gru") or directions[0][4] is not None
-    return cells, [empty((n_rows, units), dtype) for _ in directions] if more else None
+    _, w_hh, _, _, w_hr, _ = kinds
+    cells = [empty((n_rows, units), each.dtype) for each in w_hh] if cell == "lstm" else None
+    more = cell.startswith("gru") or w_hr is not None
+    return cells, [empty((n_rows, units), each.dtype) for each in w_hh] if more else None
 
 
-def multiplied_together(cell, batch, directions):
+def multiplied_together(cell, batch, w_ih, w_hh):
     """Say whether x W_ih^T is made step by step with h W_hh^T: where the caches keep both weights, as gates are then written only once.
 
     The sums of a GRU's n must stay apart, as r multiplies only one of them.
     """
-    w_ih, w_hh = directions[0][:2]
     kept = batch >= TOGETHER_ROWS and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES
     return kept and not cell.startswith("gru") and w_ih.shape[1] > 0
 
 
-def input_products(cell, rows, directions, gates):
+def input_products(cell, rows, kinds, gates):
     """Write x W_ih^T + b into `gates`; return the biases that stay inside the recurrence (of n, where r multiplies them)."""
-    inside = None if cell != "gru" or directions[0][3] is None else []
-    for (w_ih, w_hh, b_ih, b_hh, _, _), to in zip(directions, gates, strict=True):
-        bias = None if b_ih is None else b_ih + b_hh
+    w_ih, w_hh, b_ih, b_hh, _, _ = kinds
+    inside = None if cell != "gru" or b_hh is None else []
+    for d, to in enumerate(gates):
+        bias = None if b_ih is None else b_ih[d] + b_hh[d]
         if inside is not None:
-            units = w_hh.shape[1]
-            bias[2 * units :] = b_ih[2 * units :]
-            inside.append(ascontiguous(b_hh[2 * units :]))
-        kernels.gemm(rows, w_ih.T, to, bias, False, n_threads())
+            n = 2 * w_hh[d].shape[1]
+            bias[n:] = b_ih[d][n:]
+            inside.append(b_hh[d][n:])
+        kernels.gemm(rows, w_ih[d].T, to, bias, False, n_threads())
     return inside
 
 
@@ -259,7 +262,7 @@ class Run:
     def weight_grads(self, needs, extra, grad_h):
         """Gradients from the sums of the gates' gradients, in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
         need_hr, need_peephole = needs[4:]
-        family = {"gru": self.for_gru, "gru_before": self.for_gru_before}.get(self.cell, self.for_plain)
+        family = self.for_gru if self.cell == "gru" else self.for_gru_before if self.cell == "gru_before" else self.for_plain
         return (
             *family(*needs[:4], extra),
             affine_grads(grad_h, [extra], False)[0] if need_hr else None,

@@ -17,7 +17,7 @@ from .channels import channel_sum
 from .exponential import sigmoid
 from .join import chunk
 from .matmul import linear
-from .recurrent import N_GATES, Run, dense_steps, input_products, kept_arrays
+from .recurrent import N_GATES, Run, by_kind, dense_steps, input_products, kept_arrays
 from .relu import relu
 from .trigonometric import tanh
 
@@ -71,13 +71,13 @@ class SequenceOfOne(Function, arrays=True):
 
     def forward(ctx, x, h, c, cell, update_sign, w_ih, w_hh, b_ih, b_hh, peephole):
         ctx.cell, ctx.update_sign = cell, update_sign
-        rows, weights, steps = ascontiguous(x), (w_ih, w_hh, b_ih, b_hh, None, peephole), dense_steps(1, len(x), False)
+        rows, kinds, steps = ascontiguous(x), by_kind((w_ih, w_hh, b_ih, b_hh, None, peephole)), dense_steps(1, len(x), False)
         first = ascontiguous(h), None if c is None else ascontiguous(c)
         out, h_n, c_n = empty(h.shape, h.dtype), empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
         gates = empty((len(x), N_GATES[cell] * h.shape[1]), x.dtype)
-        input_products(cell, rows, [weights], [gates])
-        cells, extra = kept_arrays(cell, len(x), h.shape[1], [weights], x.dtype)
-        fixed = alone(ascontiguous(w_hh)), None, None, alone(None if peephole is None else ascontiguous(peephole))
+        input_products(cell, rows, kinds, [gates])
+        cells, extra = kept_arrays(cell, len(x), h.shape[1], kinds)
+        fixed = kinds[1], None, None, kinds[5]
         kernels.recurrent(
             cell, update_sign, None, None, None, None, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra,
             [h_n], alone(c_n), steps.starts, steps.sizes, 1, n_threads(),

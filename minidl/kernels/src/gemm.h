@@ -111,7 +111,8 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
                              isize first, isize last, isize kc, int add, int finish, const NAME(ahead) *next) {
     isize a_row[MR];
     for (isize i = 0; i < MR; i++) a_row[i] = i * g->a_row;
-    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .a_row = a_row, .a_step = 1};
+    const int by_rows = !packed_a && g->a_col == 1;
+    NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .a_row = a_row, .a_step = packed_a ? 0 : g->a_col};
     const isize calls = min_size(BRING_PANELS, last - first) * ceil_div(m, MR);
     isize call = calls - (last - first) * ceil_div(m, MR); /* below zero before the panels that bring */
     for (isize panel = first; panel < last; panel++) {
@@ -124,7 +125,7 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
         job.ldc = in_rest ? g->c_rest_row : g->c_row;
         for (isize i = 0; i < m; i += MR) {
             const isize rows = min_size(MR, m - i), row = i0 + i;
-            const NAME(tile_function) function = (packed_a ? NAME(tiles_packed) : NAME(tiles_rows))[vecs - 1][rows - 1];
+            const NAME(tile_function) function = (by_rows ? NAME(tiles_rows) : NAME(tiles_packed))[vecs - 1][rows - 1];
             job.a = packed_a ? packed_a + i * kc : a + i * g->a_row;
             job.c = in_rest ? g->c_rest + row * g->c_rest_row + j - g->split : g->c + row * g->c_row + j;
             if (cols == vecs * LANES && cut == cols) function(&job);
@@ -199,9 +200,15 @@ static void NAME(sum_rows_of_a)(const REAL *a, isize a_col, isize m, isize kc, R
     }
 }
 
-/* Whether A is read where it lies: its rows are contiguous, and so few panels meet it that packing would cost more than it saves. */
+/* Whether A is read where it lies, as so few panels meet it that packing would cost more than it saves: rows that are contiguous, or that
+ * lie side by side without all steps of the sum falling into the same lines of the second cache. */
 #define FEW_PANELS 12
-INLINE int NAME(is_in_place)(const NAME(matrices) *g, isize panels) { return g->a_col == 1 && panels <= FEW_PANELS && !g->sums; }
+#define FEW_PANELS_ACROSS 4
+#define SAME_LINES 4096
+INLINE int NAME(is_in_place)(const NAME(matrices) *g, isize panels) {
+    if (g->a_col == 1) return panels <= FEW_PANELS;
+    return g->a_row == 1 && panels <= FEW_PANELS_ACROSS && g->a_col * (isize)sizeof(REAL) % SAME_LINES != 0;
+}
 
 /* The items of a part that are this thread's. */
 static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {

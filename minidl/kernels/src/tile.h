@@ -13,7 +13,7 @@
  *
  * A is read in one of two ways and B in one of two, so that convolutions need no kernels of their own:
  *
- *   A_PACKED   a[k * rows + i]                             packed panel: `rows` values per step of k
+ *   A_PACKED   a[k * rows + i]                             packed panel: `rows` values per step of k; or a_step apart, if that is not 0
  *   A_ROWS     a[a_row[i] + k * a_step]                    rows where they lie (patches of an image: any stride)
  *   B_DENSE    b[k * ldb + j]                              packed panel, or a matrix with contiguous rows
  *   B_OFFSETS  b[b_row[k] + j]                             a shifted image per tap of a filter
@@ -32,7 +32,7 @@ typedef struct {
     const REAL *a;
     const isize *a_row; /* A_ROWS: where each row starts */
     isize a_row_block;  /* A_ROWS: from the rows of one block to those of the next, 0 if they are the same */
-    isize a_step;       /* A_ROWS: from one k to the next */
+    isize a_step;       /* from one k to the next; A_PACKED: 0 for as many as there are rows */
     isize a_block;
     const REAL *b;
     const isize *b_row; /* B_OFFSETS: where each k starts */
@@ -50,7 +50,7 @@ typedef struct {
 
 INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const int b_kind, const NAME(tile_job) *job) {
     vec acc[MR_TALL][NV];
-    const isize ldc = job->ldc, ldb = job->ldb, a_step = job->a_step;
+    const isize ldc = job->ldc, ldb = job->ldb, a_step = a_kind == A_PACKED && job->a_step == 0 ? rows : job->a_step;
     const isize *b_row = job->b_row;
     REAL *c = job->c;
     const REAL *row[MR_TALL];
@@ -85,7 +85,7 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
                 for (int j = 0; j < vecs; j++) acc[i][j] += a_k * b_k[j];
             }
             if (a_kind == A_ROWS) step += a_step;
-            else a += rows;
+            else a += a_step;
             if (b_kind == B_DENSE) b += ldb;
         }
     }
