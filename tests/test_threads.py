@@ -167,7 +167,7 @@ busy = compiled.dispatch_seconds()
 if len(processors) > 1:
     run_on(processors)
 cheap = max(1e-4, busy / 4)  # where other programs keep the processors busy, no region costs as little as alone
-for _ in range(200):
+for _ in range(1200):  # at most a minute, for a machine that others load
     if len(processors) == 1 or compiled.dispatch_seconds() < cheap:
         break
     time.sleep(0.05)
