@@ -89,7 +89,7 @@ def learn(cell, delay, epochs, batches, hidden=128):
     """Train one kind of cell; return its history and what it recalls after each of `silences`."""
     minidl.manual_seed(0)
     model = Copier(cell, hidden, delay)
-    optimizer = optim.Adam(model.parameters(), lr=RATES[cell])
+    optimizer = optim.Adam(model.parameters(), lr=RATES[cell], amsgrad=True)  # else one large gradient late undoes what was learned
     falling = optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(1.0, 2.05 - 2 * epoch / epochs))
     callbacks = [Lessons(delay), ProgressBar(f"{cell} steps")]
     trainer = Trainer(model, optimizer, nn.CrossEntropyLoss(), {"recalled": recalled}, callbacks, falling, clip_norm=1.0)
