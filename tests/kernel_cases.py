@@ -44,6 +44,8 @@ def gemm_cases(rng, dtype):
         [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False],
         {2},
     )
+    for a in (np.broadcast_to(values(rng, (40, 1), dtype), (40, 9)), values(rng, (9, 40), dtype)[::-1].T):  # every step the same; backwards
+        yield "gemm", [a, values(rng, (9, 30), dtype), poisoned((40, 30), dtype), None, False], {2}
     single = values(rng, (1, 3), dtype)[::-1], [values(rng, (1, 5), dtype)[::-1]]
     yield "affine_grads", [*single, [poisoned((3, 5), dtype)], None, None, None, False], {2}
     yield "affine_grads", [values(rng, (50, 7), dtype), [], [], poisoned(7, dtype), None, None, False], {3}

@@ -79,7 +79,7 @@ def stacked(input, other):
     right = other.reshape(b[0], 1) if len(b) == 1 else other  # (K,) -> (K, 1)
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     if right.ndim == 2:  # the leading dimensions of input are rows like any others
-        batch, out = left.shape[:-2], MatMul.apply(left.reshape(volume(left.shape[:-1]), k), right)  # (B M, K) x (K, N)
+        batch, out = left.shape[:-2], MatMul.apply(as_rows(left), right)  # (B M, K) x (K, N)
     else:
         batch = broadcast_batch(left, right)
         stack_a = left.expand(*batch, m, k).reshape(volume(batch), m, k)  # (B, M, K)

@@ -302,7 +302,7 @@ class Run:
         return (None, None, False) if self.grad_x is None else (ordered(self.w_ih), self.grad_x, self.backwards)
 
     def state(self):
-        """The state before each row as the products saw it, in a form that `affine` takes: where it lies, unless there is a mask."""
+        """The state before each row as the products saw it, in a form that `affine_grads` takes: where it lies, unless there is a mask."""
         if self.mask is not None:
             return self.before("h") * self.steps.of_sequences(self.mask)
         return (*self.pairs["h"], self.steps.earlier(self.backwards))
