@@ -82,13 +82,13 @@ def arguments(data, function, n_bad):
 
 
 def attempt(function, *given, **options):
-    """The result, or None after an error of minidl's own; NotImplementedError says what is refused on purpose."""
+    """(result, None), or (None, what the error says) after one of minidl's own; NotImplementedError says what is refused on purpose."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return function(*given, **options)
-        except (MinidlError, NotImplementedError):
-            return None
+            return function(*given, **options), None
+        except (MinidlError, NotImplementedError) as error:
+            return None, str(error)
 
 
 often = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
@@ -99,16 +99,33 @@ often = settings(max_examples=15, deadline=None, derandomize=True, suppress_heal
 @given(data=st.data())
 def test_functions_raise_their_own_errors(name, data):
     function = getattr(F, name)
-    attempt(function, **arguments(data, function, data.draw(st.integers(1, 2))))
+    _, refusal = attempt(function, **arguments(data, function, data.draw(st.integers(1, 2))))
+    assert refusal is None or ": " in refusal  # who refuses, and why
 
 
 @pytest.mark.parametrize("name", LAYERS)
 @often
 @given(data=st.data())
 def test_layers_raise_their_own_errors(name, data):
-    layer = attempt(getattr(nn, name), **arguments(data, getattr(nn, name), data.draw(st.integers(0, 1))))
+    layer, refusal = attempt(getattr(nn, name), **arguments(data, getattr(nn, name), data.draw(st.integers(0, 1))))
     if layer is not None and len(parameters_of(layer.forward)[0]) == 1:
-        attempt(layer, INPUTS[data.draw(st.integers(0, len(INPUTS) - 1))])
+        _, refusal = attempt(layer, INPUTS[data.draw(st.integers(0, len(INPUTS) - 1))])
+    assert refusal is None or ": " in refusal
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.LayerNorm(6, eps=2**2000),
+        lambda: nn.BatchNorm2d(6, eps=2**2000),
+        lambda: nn.AvgPool3d(2, divisor_override=np.array([1, 1])),
+        lambda: nn.AvgPool2d(2, divisor_override=2**70),
+        lambda: nn.LSTM(2, 3, num_layers=2, dropout=2**2000),
+    ],
+)
+def test_numbers_that_no_float_or_integer_holds_are_refused(make):
+    with pytest.raises(ArgumentError, match=r"must be|must lie"):
+        make()
 
 
 ONES = np.array([1, 1])

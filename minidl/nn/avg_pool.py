@@ -14,6 +14,7 @@ from ..ops import (
     lp_pool2d,
     lp_pool3d,
 )
+from ..ops.avg_pool import check_divisor
 from .module import Module
 from .pool import _AdaptivePoolNd, _check_numbers
 
@@ -92,11 +93,8 @@ class _AvgPoolNd(Module):
         self.ceil_mode = ceil_mode
         self.count_include_pad = count_include_pad
         self.divisor_override = divisor_override
-        if divisor_override is not None and (not hasattr(divisor_override, "__index__") or not divisor_override):
-            layer = type(self).__name__
-            raise ArgumentError(
-                f"{layer}: divisor_override must be an integer other than 0, got {divisor_override!r}"
-            )
+        if divisor_override is not None:
+            check_divisor(type(self).__name__, divisor_override)
 
     def extra_repr(self) -> str:
         """The options."""

@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from .. import anomaly
-from ..arguments import is_whole
+from ..arguments import expect_numbers, is_whole
 from ..creation import empty, ones, zeros
 from ..dtypes import int64
 from ..errors import ArgumentError, ShapeError, word
@@ -27,7 +27,10 @@ def check_options(layer: str, eps: Any, **counts: Any) -> None:
     for name, value in counts.items():
         if not is_whole(value) or value < 0:
             raise ArgumentError(word(layer, f"{name} must be an integer >= 0", **{name: value}))
-    if isinstance(eps, bool) or not isinstance(eps, Real) or not float(eps) >= 0:
+    number = isinstance(eps, Real) and not isinstance(eps, bool)
+    if number:
+        expect_numbers(layer, eps=eps)  # that a float can hold
+    if not number or not float(eps) >= 0:
         raise ArgumentError(word(layer, "eps must be a number >= 0", eps=eps))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbers import Integral, Real
 from typing import Any
 
-from ..arguments import expect_choice
+from ..arguments import expect_choice, expect_numbers
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops.arrays import has_kernel
 from ..shapes import LARGEST
@@ -30,7 +30,10 @@ def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: in
         if not isinstance(flag, bool):
             raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
     for name, share in shares.items():
-        if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) <= 1:
+        number = isinstance(share, Real) and not isinstance(share, bool)
+        if number:
+            expect_numbers(op, **{name: share})  # that a float can hold
+        if not number or not 0 <= float(share) <= 1:
             raise ArgumentError(word(op, f"{name} must be a number from 0 to 1", **{name: repr(share)}))
     hidden = sizes["hidden_size"]
     if isinstance(proj_size, bool) or not isinstance(proj_size, Integral) or not 0 <= proj_size < hidden:

@@ -55,14 +55,19 @@ class WindowMeanGrad(Function, arrays=True):
 
 
 @remembered
+def check_divisor(op, divisor_override):
+    """Raise ArgumentError unless the divisor is an integer that others can be divided by."""
+    if not is_whole(divisor_override) or not 0 < abs(divisor_override) < LARGEST:
+        rule = "divisor_override must be an integer other than 0, between -2**46 and 2**46"
+        raise ArgumentError(word(op, rule, divisor_override=divisor_override))
+
+
 def mean_windows(op, n, x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
     """The windows of an average pooling, remembered as in `conv`."""
     sizes, kernel, stride, padding, _ = geometry(op, n, x_shape, kernel_size, stride, padding, 1, ceil_mode)
     axes = [mean_axis(*each, count_include_pad) for each in zip(x_shape[-n:], sizes, kernel, stride, padding, strict=True)]
     if divisor_override is not None:
-        if not is_whole(divisor_override) or not 0 < abs(divisor_override) < LARGEST:
-            rule = "divisor_override must be an integer other than 0, between -2**46 and 2**46"
-            raise ArgumentError(word(op, rule, divisor_override=divisor_override))
+        check_divisor(op, divisor_override)
         axes = [
             Axis(axis.size, axis.first, axis.stop, axis.third * 0 + (divisor_override if i == 0 else 1)) for i, axis in enumerate(axes)
         ]
