@@ -77,7 +77,7 @@ def test_ctrl_c_leaves_the_last_checkpoint_and_resume_goes_on(tmp_path):
         _, messages = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == 130, messages
     assert "Traceback" not in messages
     epoch = int(messages.split("is complete to epoch ")[1].split(";")[0])
     assert epoch >= 1

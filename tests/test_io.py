@@ -315,6 +315,42 @@ def test_an_error_while_writing_keeps_the_old_file(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
+def interrupted_at(count, path):
+    """Write "new" with a Ctrl-C at the call or return number `count` inside; say whether there was such an event."""
+    seen = 0
+
+    def watch(frame, event, arg):
+        nonlocal seen
+        if frame is here or (event == "return" and frame.f_back is here):  # before it or after it
+            return
+        seen += 1
+        if seen == count:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    here = sys._getframe()
+    try:
+        sys.setprofile(watch)
+        io.write_atomically(path, [b"new"])
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # a file opened, but not yet in `with`
+def test_ctrl_c_at_any_point_is_ctrl_c_and_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "x"
+    found = []
+    path.write_bytes(b"old")
+    while interrupted_at(len(found) + 1, path):
+        found.append(path.read_bytes())
+        assert list(tmp_path.iterdir()) == [path], f"event {len(found)}"
+        path.write_bytes(b"old")
+    assert set(found) == {b"old", b"new"}
+
+
 def test_a_link_stays_a_link(tmp_path):
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"old")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable
 
 __all__ = ["write_atomically"]
@@ -12,7 +13,7 @@ __all__ = ["write_atomically"]
 def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes | memoryview]) -> None:
     """Write `chunks` to `path`: into a temporary file beside it, flushed to the disk, then renamed over it.
 
-    After a crash, a full disk or kill -9 at any point, `path` holds what it held before or all of the new content.
+    After a crash, a full disk, Ctrl-C or kill -9 at any point, `path` holds what it held before or all of the new content.
     A temporary file that a killed process leaves behind is named `.<name>.<random>.part`.
 
     Examples
@@ -26,9 +27,9 @@ def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes | memoryvie
     """
     path = os.path.realpath(path)  # a link keeps pointing to the file, whose content changes
     folder, name = os.path.split(path)
-    descriptor, part = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+    part = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")  # named before it exists: nothing can lose it
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(part, "xb", opener=_for_the_owner) as file:
             os.chmod(part, _mode(path))
             for chunk in chunks:
                 file.write(chunk)
@@ -36,9 +37,15 @@ def write_atomically(path: str | os.PathLike, chunks: Iterable[bytes | memoryvie
             os.fsync(file.fileno())
         os.replace(part, path)
     except BaseException:
-        os.unlink(part)
+        with contextlib.suppress(OSError):  # a Ctrl-C can come just after the rename: then there is nothing to remove
+            os.unlink(part)
         raise
     _sync_folder(folder)
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    """Open a file that only its owner may read until it has its permissions."""
+    return os.open(path, flags, 0o600)
 
 
 def _mode(path: str) -> int:
