@@ -73,22 +73,23 @@ class Case:
             {6, 14, 15, 16, 17, 18},
         )  # fmt: skip
 
-    def backward(self, whole):
+    def backward(self, whole, inputs=0):
+        """With `inputs` the kernel makes the gradient of x as well."""
         rows, units, batch = self.rows, self.units, self.batch
         shares = [1 / (1 + np.exp(-each)) for each in self.many(rows, self.sums)]
         grads = self.sums + (units if self.cell == "gru" else 0)
         return (
             "recurrent_grad",
             [
-                self.cell, self.sign, shares, self.w_hh, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
+                self.cell, self.sign, shares, self.many(self.sums, inputs)[0] if inputs else None, self.w_hh, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
                 self.halves(self.many(rows, self.width)), self.many(rows, units) if self.lstm else None,
                 self.many(rows, units) if self.has_extra else None, self.halves(self.many(rows, self.width)),
                 self.many(batch, self.width) if whole else None, self.many(batch, units) if self.lstm and whole else None,
-                self.poisoned(rows, grads), self.poisoned(rows, self.width) if whole or self.w_hr else None,
+                self.poisoned(rows, inputs)[0] if inputs else None, self.poisoned(rows, grads), self.poisoned(rows, self.width) if whole or self.w_hr else None,
                 self.poisoned(batch, self.width) if self.h0 else None, self.poisoned(batch, units) if self.c0 else None, self.starts,
                 self.sizes, self.row_step,
             ],
-            {15, 16, 17, 18},
+            {16, 17, 18, 19, 20},
         )  # fmt: skip
 
 
@@ -102,6 +103,8 @@ def layer_cases(rng, dtype):
             if not cell.startswith("gru"):
                 yield case.forward(inputs=250 if size is LARGE else 1 + 13 * i)  # 250: x begins in the second block of the sum
             yield case.backward(whole=i % 2 == 0)
+            if not cell.startswith("gru") and case.directions == 1:
+                yield case.backward(whole=i % 2 == 1, inputs=1 + 13 * i)
 
 
 def step_cases(rng, dtype):

@@ -63,8 +63,8 @@ def test_vanishing_gradients_leave_no_denormals(cell, rng):
     for weights in case.w_hh:
         weights *= 1e-2
     name, arguments, outputs = case.backward(whole=True)
-    arguments[12][0][:-3] = 0  # only the last step has a loss
-    arguments[14] = None if arguments[14] is None else [np.zeros_like(each) for each in arguments[14]]
+    arguments[13][0][:-3] = 0  # only the last step has a loss
+    arguments[15] = None if arguments[15] is None else [np.zeros_like(each) for each in arguments[15]]
     getattr(compiled, name)(*arguments, 2)
     tiny = np.finfo(np.float32).tiny
     for position in outputs:
@@ -83,9 +83,10 @@ def test_nan_stays_in_its_sequence(rng):
     np.testing.assert_array_equal(np.delete(out, 1, axis=1), np.delete(clean, 1, axis=1))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_same_bits_for_one_to_seven_threads(kind, rng):
-    layer = getattr(nn, kind)(40, 70, num_layers=2, bidirectional=True)
+def test_same_bits_for_one_to_seven_threads(kind, bidirectional, rng):
+    layer = getattr(nn, kind)(40, 70, num_layers=2, bidirectional=bidirectional)
     x = minidl.tensor(rng.standard_normal((7, 19, 40)).astype(np.float32), requires_grad=True)
     lengths, found = rng.integers(1, 8, 19), []
     for count in range(1, 8):
@@ -121,6 +122,18 @@ def with_inputs(position, value):
     return changed(position, value, inputs=4)
 
 
+def changed_back(position, value, directions=1):
+    """The same of a call backward that makes the gradient of x."""
+
+    def call():
+        case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), directions, True, False, False, 1.0)
+        _, arguments, _ = case.backward(whole=True, inputs=4)
+        arguments[position] = value(arguments[position])
+        compiled.recurrent_grad(*arguments, 1)
+
+    return call
+
+
 OUT_OF_BOUNDS = {
     "cell": changed(0, lambda _: "elman"),
     "gates": changed(6, lambda a: [a[0][:, :-1]]),
@@ -142,6 +155,11 @@ OUT_OF_BOUNDS = {
     "bias": with_inputs(4, lambda a: [a[0][:-1]]),
     "one bias": with_inputs(4, lambda _: None),
     "x for a gru": with_inputs(0, lambda _: "gru"),
+    "grad_x of another size": changed_back(16, lambda a: a[:-1]),
+    "grad_x without w_ih": changed_back(3, lambda _: None),
+    "w_ih of another size": changed_back(3, lambda a: a[:, :-1]),
+    "grad_x of float32": changed_back(16, lambda a: a.astype(np.float32)),
+    "grad_x of two directions": changed_back(16, lambda a: a, directions=2),
 }
 
 

@@ -83,6 +83,7 @@ cdef extern from "kernels.h" nogil:
         void *extra
         void *h_n
         void *c_n
+        void *grad_x
         void *grad_gates
         void *grad_h
         void *grad_h0

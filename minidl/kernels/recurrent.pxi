@@ -164,6 +164,7 @@ def recurrent_grad(
     str cell,
     double update_sign,
     list gates,                  # IN    [(rows, G U)] activated, rows contiguous
+    cnp.ndarray w_ih,            # IN    (G U, D) of an rnn or lstm of one direction, with grad_x, or None
     list w_hh,                   # IN    [(G U, H)]
     list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
     list peephole,               # IN    [(3, U)] of an lstm, or None
@@ -176,6 +177,7 @@ def recurrent_grad(
     list grad_out,               # IN    [(rows, H)], rows contiguous
     list grad_h_n,               # IN    [(N, H)], or None: zeros
     list grad_c_n,               # IN    [(N, U)] of an lstm, or None: zeros
+    cnp.ndarray grad_x,          # OUT   (rows, D), or None: the caller makes it
     list grad_gates,             # OUT   [(rows, G U)], of gru [(rows, 4 U)]; of an lstm they may be `gates`
     list grad_h,                 # OUT   [(rows, H)]; needed with a projection, else may be None
     list grad_h0,                # OUT   [(N, H)], or None
@@ -185,7 +187,7 @@ def recurrent_grad(
     Py_ssize_t row_step,
     int n_threads,
 ):
-    """Backward through time: gradients of the sums that enter the gates, and of the initial states."""
+    """Backward through time: gradients of the sums that enter the gates, of the initial states, and of x."""
     cdef recurrent_shape shape
     cdef recurrent_arrays arrays[2]
     cdef const kernel_table *table
@@ -198,9 +200,15 @@ def recurrent_grad(
     projection_of(&shape, w_hr)
     if w_hr is not None and grad_h is None:
         raise ValueError("recurrent_grad: an lstm with projection needs grad_h")
+    if grad_x is not None and (shape.cell > 2 or shape.directions > 1 or cnp.PyArray_NDIM(grad_x) != 2 or grad_x.shape[1] < 1):
+        raise ValueError("recurrent_grad: grad_x (rows, D) is made for an rnn or lstm of one direction")
     for d in range(shape.directions):
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, False)
+        if grad_x is not None:
+            shape.inputs = grad_x.shape[1]
+            arrays[d].grad_x = block_of(first, grad_x, shape.rows, shape.inputs, True, NULL)
+            arrays[d].w_ih = block_of(first, w_ih, shape.sums, shape.inputs, False, NULL)
         arrays[d].grad_out = block_of(first, grad_out[d], shape.rows, shape.width, False, &arrays[d].grad_out_row)
         arrays[d].grad_h_n = optional_block(first, grad_h_n, d, shape.batch, shape.width, False)
         arrays[d].grad_gates_row = shape.sums + (shape.units if shape.cell == 3 else 0)

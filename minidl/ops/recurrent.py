@@ -88,7 +88,7 @@ def packed_steps(batch_sizes):
 class Recurrent(Function, arrays=True):
     """x, h0 (directions, N, H) and c0 (None: zeros), mask or None, 6 weights per direction -> (out, h_n), of an LSTM (out, h_n, c_n)."""
 
-    __slots__ = ("cell", "steps", "trace", "update_sign")
+    __slots__ = ("cell", "steps", "together", "trace", "update_sign")
     _materialize = False
     once_differentiable = "loops over nn.RNNCell, nn.LSTMCell or nn.GRUCell can be differentiated twice, whole sequences once"
 
@@ -106,7 +106,8 @@ class Recurrent(Function, arrays=True):
             gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
         alone = steps_alone(cell, steps, gates) and mask is None and w_hr is None and peephole is None
         together, hidden_biases = (None, None, None, None), None
-        if not alone and multiplied_together(cell, steps.batch, w_ih[0], w_hh[0]):
+        ctx.together = not alone and multiplied_together(cell, steps.batch, w_ih[0], w_hh[0])
+        if ctx.together:
             together = rows, w_ih, b_ih, b_hh
         else:
             hidden_biases = input_products(cell, rows, kinds, gates)
@@ -144,19 +145,20 @@ class Recurrent(Function, arrays=True):
             grad_gates = [empty((steps.n_rows, (N_GATES[cell] + (cell == "gru")) * units), out.dtype) for _ in w_hh]
         whole = ctx.trace is not None or w_hr is not None
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in w_hh] if whole else None
-        _, need_h0, need_c0, *_ = ctx.needs_input_grad
+        need_x, need_h0, need_c0, *_ = ctx.needs_input_grad
+        grad_x = empty(x.shape, out.dtype) if need_x else None
+        rows_of_x, with_state = None if grad_x is None else grad_x.reshape(rows.shape), ctx.together and count == 1 and need_x
         grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
         kernels.recurrent_grad(
-            cell, ctx.update_sign, gates, w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs, cells, extra, grad_outs,
-            listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), grad_gates, grad_h, listed(grad_h0),
-            listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
+            cell, ctx.update_sign, gates, w_ih[0] if with_state else None, w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0),
+            outs, cells, extra, grad_outs, listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), rows_of_x if with_state else None,
+            grad_gates, grad_h, listed(grad_h0), listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
-        found, grad_x, rows_of_x = [], None, None
-        if ctx.needs_input_grad[0]:
-            grad_x = empty(x.shape, out.dtype)
-            rows_of_x = grad_x.reshape(rows.shape)
+        found = []
+        if with_state:  # made already
+            rows_of_x = None
         for d in range(count):
             before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
             run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units, w_ih[d], rows_of_x)

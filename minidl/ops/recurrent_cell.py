@@ -93,8 +93,8 @@ class SequenceOfOne(Function, arrays=True):
         grad_gates = empty_like(gates)
         grad_h, grad_c = empty(h.shape, h.dtype), None if c is None else empty(c.shape, c.dtype)
         kernels.recurrent_grad(
-            ctx.cell, ctx.update_sign, [gates], fixed[0], *fixed[2:], None, alone(first[0]), alone(first[1]), [out], cells, extra,
-            [ascontiguous(grad_out)], None, None if c is None else [ascontiguous(grad_c_out)], [grad_gates], None, [grad_h],
+            ctx.cell, ctx.update_sign, [gates], None, fixed[0], *fixed[2:], None, alone(first[0]), alone(first[1]), [out], cells, extra,
+            [ascontiguous(grad_out)], None, None if c is None else [ascontiguous(grad_c_out)], None, [grad_gates], None, [grad_h],
             alone(grad_c), steps.starts, steps.sizes, 1, n_threads(),
         )  # fmt: skip
         needs = ctx.needs_input_grad

@@ -128,11 +128,12 @@ def before(values, first, starts, sizes, row_step, backwards):
 
 
 def recurrent_grad(
-    cell, update_sign, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, grad_out, grad_h_n, grad_c_n,
-    grad_gates, grad_h, grad_h0, grad_c0, starts, sizes, row_step, n_threads
+    cell, update_sign, gates, w_ih, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, grad_out, grad_h_n, grad_c_n,
+    grad_x, grad_gates, grad_h, grad_h0, grad_c0, starts, sizes, row_step, n_threads
 ):  # fmt: skip
     """Backward through time: gradients of the sums that enter the gates, and of the initial states.
 
+    grad_x:     the gradient of x, of an rnn or lstm of one direction; w_ih belongs to it. Both may be None.
     grad_gates: per row in the order of the gates, for gru n, r, z and then what reaches W_hn h + b_hn (n's times r).
     grad_h:     the whole gradient of the loss with respect to the state after each step, or None.
     grad_h_n, grad_c_n, h0, c0 are zero where they are None; grad_h0 and grad_c0 may be None.
@@ -163,6 +164,8 @@ def recurrent_grad(
                 da = at * (1 - h * h) if cell == "rnn_tanh" else np.where(h > 0, at, 0)
                 dh[:n] = (da @ w_hh[d]) * keep
             grad_gates[d][rows] = da
+        if grad_x is not None:
+            grad_x[...] = grad_gates[d] @ w_ih
         if grad_h0 is not None:
             grad_h0[d][...] = dh
         if grad_c0 is not None:

@@ -38,7 +38,8 @@ typedef struct {
 } window_shape;
 
 /* A recurrent layer over `rows` rows: step t of sequence n is row starts[t] + n row_step, n < sizes[t]. `sums` is gates times units,
- * `width` the size of a state: units, or that of its projection. `inputs` is the size of x where the kernel multiplies it as well, or 0. */
+ * `width` the size of a state: units, or that of its projection. `inputs` is the size of x where the kernel multiplies it as well, or
+ * makes its gradient, or 0. */
 enum { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_BEFORE };
 typedef struct {
     int cell;
@@ -52,7 +53,7 @@ typedef struct {
 typedef struct {
     const void *x, *w_ih, *b_ih, *b_hh, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
-    void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_gates, *grad_h, *grad_h0, *grad_c0;
+    void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_x, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
 } recurrent_arrays;
 

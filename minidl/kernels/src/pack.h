@@ -49,13 +49,18 @@ static void NAME(transpose)(REAL *restrict to, isize to_row, const REAL *restric
         for (k = 0; k < kc; k++) to[k * to_row + j] = from[j * from_row + k * from_step];
 }
 
-static void NAME(pack)(REAL *restrict to, isize width, const REAL *restrict from, isize j_stride, isize k_stride, isize n, isize kc) {
-    if (n < width)
-        for (isize k = 0; k < kc; k++) zero_run(to + k * width + n, width - n);
+/* Some columns of a panel whose rows are `width` apart. */
+static void NAME(pack_into)(REAL *restrict to, isize width, const REAL *restrict from, isize j_stride, isize k_stride, isize n, isize kc) {
     if (j_stride == 1)
         for (isize k = 0; k < kc; k++) copy_run(to + k * width, from + k * k_stride, n);
     else
         NAME(transpose)(to, width, from, j_stride, k_stride, n, kc);
+}
+
+static void NAME(pack)(REAL *restrict to, isize width, const REAL *restrict from, isize j_stride, isize k_stride, isize n, isize kc) {
+    if (n < width)
+        for (isize k = 0; k < kc; k++) zero_run(to + k * width + n, width - n);
+    NAME(pack_into)(to, width, from, j_stride, k_stride, n, kc);
 }
 
 /* Panels of rows that lie side by side (a step of the sum is a run of m values): all panels at once, so that whole lines are read.

@@ -33,74 +33,112 @@
 #define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows, for rows enough up to twice of it */
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
- * up to `tall` rows. */
+ * up to `tall` rows. Each block has `cols` columns; where the last `tail` of them fill less than a vector, so that the blocks fit into
+ * fewer vectors together, they share one panel, the last tile: 4 gates of 200 units are 50 vectors of 16, not 52. */
 typedef struct {
-    isize k, cols, blocks, tiles, tall;
+    isize k, cols, blocks, tiles, tall, tail;
     REAL *data;
 } NAME(panels);
 
+INLINE int NAME(is_shared)(const NAME(panels) * p, isize tile) { return p->tail && tile == p->tiles - 1; }
+
 /* First column of a tile; that of tile `tiles` is the number of columns, rounded up to whole vectors. */
-INLINE isize NAME(tile_start)(const NAME(panels) * p, isize tile) { return ceil_div(p->cols, LANES) * tile / p->tiles * LANES; }
+INLINE isize NAME(tile_start)(const NAME(panels) * p, isize tile) {
+    if (!p->tail) return ceil_div(p->cols, LANES) * tile / p->tiles * LANES;
+    return tile == p->tiles ? round_up(p->cols, LANES) : tile == p->tiles - 1 ? p->cols - p->tail : p->cols / LANES * tile / (p->tiles - 1) * LANES;
+}
+
+/* Columns of a tile in each block, the panels that it has, and how wide these are. */
+INLINE isize NAME(tile_cols)(const NAME(panels) * p, isize tile) { return min_size(NAME(tile_start)(p, tile + 1), p->cols) - NAME(tile_start)(p, tile); }
+INLINE isize NAME(tile_panels)(const NAME(panels) * p, isize tile) { return NAME(is_shared)(p, tile) ? 1 : p->blocks; }
+INLINE isize NAME(panel_width)(const NAME(panels) * p, isize tile) {
+    return NAME(is_shared)(p, tile) ? round_up(p->blocks * p->tail, LANES) : NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile);
+}
 
 INLINE isize NAME(panels_size)(const NAME(panels) * p) { return p->k * p->blocks * round_up(p->cols, LANES); }
 
 /* Panels for a product of so many rows and of this size, in the scratch at *at. Tall tiles, where one then has all rows and panels are read once. */
 static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cols, isize blocks, REAL **at) {
     const int tall = rows > MR && rows <= MR_TALL;
+    const isize vecs = tall ? TALL_VECS : NV, rest = cols % LANES, together = ceil_div(blocks * rest, LANES);
     NAME(panels) p = {.k = k, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .data = *at};
-    p.tiles = max_size(1, ceil_div(ceil_div(cols, LANES), tall ? TALL_VECS : NV));
+    if (together < blocks && together <= vecs) p.tail = rest;
+    p.tiles = p.tail ? ceil_div(cols / LANES, vecs) + 1 : max_size(1, ceil_div(ceil_div(cols, LANES), vecs));
     *at += round_up(NAME(panels_size)(&p), 16);
     return p;
 }
 
 INLINE REAL *NAME(panel)(const NAME(panels) * p, isize tile, isize block) {
-    const isize start = NAME(tile_start)(p, tile), width = NAME(tile_start)(p, tile + 1) - start;
-    return p->data + p->k * (start * p->blocks + block * width);
+    return p->data + p->k * (NAME(tile_start)(p, tile) * p->blocks + block * NAME(panel_width)(p, tile));
 }
 
-/* Steps k0 .. k0 + k of the panels of tiles first .. last: B[k0 + k][block, col] = from[block * block_step + col * col_step + k * k_step]. */
-static void NAME(pack_panels)(const NAME(panels) * p, isize k0, isize k, const REAL *from, isize block_step, isize col_step, isize k_step, isize first,
-                              isize last) {
+/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step]. */
+typedef struct {
+    const REAL *at;
+    isize first_k, k, first_col, cols, block_step, col_step, k_step;
+} NAME(weight_part);
+
+/* What tiles first .. last have of it. */
+static void NAME(pack_tiles)(const NAME(panels) * p, const NAME(weight_part) * part, isize first, isize last) {
     for (isize tile = first; tile < last; tile++) {
-        const isize start = NAME(tile_start)(p, tile), width = NAME(tile_start)(p, tile + 1) - start;
-        for (isize block = 0; block < p->blocks; block++)
-            NAME(pack)(NAME(panel)(p, tile, block) + k0 * width, width, from + block * block_step + start * col_step, col_step, k_step,
-                       min_size(width, p->cols - start), k);
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), width = NAME(panel_width)(p, tile);
+        const isize from = max_size(start, part->first_col), to = min_size(start + n, part->first_col + part->cols);
+        const isize panels = NAME(tile_panels)(p, tile), used = n * p->blocks / panels;
+        for (isize panel = 0; panel < panels && used < width && to == p->cols; panel++)
+            for (isize k = 0; k < part->k; k++) zero_run(NAME(panel)(p, tile, panel) + (part->first_k + k) * width + used, width - used);
+        for (isize block = 0; block < p->blocks && from < to; block++) {
+            REAL *panel = NAME(is_shared)(p, tile) ? NAME(panel)(p, tile, 0) + block * n : NAME(panel)(p, tile, block);
+            NAME(pack_into)(panel + part->first_k * width + from - start, width,
+                               part->at + block * part->block_step + (from - part->first_col) * part->col_step, part->col_step, part->k_step, to - from,
+                               part->k);
+        }
     }
 }
 
-/* The left factor of a product, where it lies: row i begins at `at` + row[0][i]; from step `cut` of the sum on it goes on at `at` + row[1][i]. */
+/* The left factor of a product, where it lies: row i begins at `at` + row[0][i]; from step `cut` of the sum on it goes on at `at` + row[1][i].
+ * A micro-kernel takes rows first[part] .. first[part + 1]. */
 typedef struct {
     const REAL *at;
-    isize cut, row[2][CHUNK_ROWS];
+    isize cut, parts, first[CHUNK_ROWS / MR + 1], row[2][CHUNK_ROWS];
 } NAME(factor);
+
+INLINE void NAME(cut_rows)(NAME(factor) * a, const NAME(panels) * p, isize rows) {
+    a->parts = ceil_div(rows, p->tall);
+    for (isize part = 0; part <= a->parts; part++) a->first[part] = part == 0 ? 0 : rows * part / a->parts;
+}
 
 /* How far `to` is from `from`, in values: both may be parts of different arrays. */
 INLINE isize NAME(distance)(const REAL *from, const REAL *to) { return ((intptr_t)to - (intptr_t)from) / (intptr_t)sizeof(REAL); }
 
-/* sums[row][0 .. width] = A[row] B: one panel, cut into blocks of the sum that all rows share while they are near. */
-static void NAME(row_product)(const NAME(panels) * p, isize tile, isize block, const NAME(factor) * a, isize rows, REAL *sums) {
-    const isize width = NAME(tile_start)(p, tile + 1) - NAME(tile_start)(p, tile), parts = ceil_div(rows, p->tall), k_blocks = ceil_div(p->k, K_BLOCK);
+/* sums[row][0 .. width] = A[row] B: one panel of this width, cut into blocks of the sum that all rows share while they are near. */
+static void NAME(row_product)(const REAL *panel, isize sum, isize width, const NAME(factor) * a, REAL *sums) {
+    const isize k_blocks = ceil_div(sum, K_BLOCK), vecs = width / LANES;
     NAME(tile_job) job = {.a_row_block = CHUNK_ROWS, .a_step = 1, .ldb = width, .ldc = NR};
-    for (isize k_block = 0; k_block < k_blocks; k_block++) {
-        const isize k = p->k * k_block / k_blocks, steps = p->k * (k_block + 1) / k_blocks - k, before = a->cut - k; /* steps before the cut */
+    for (isize k_block = 0, k = 0, next; k_block < k_blocks; k_block++, k = next) {
+        next = k_block == k_blocks - 1 ? sum : sum * (k_block + 1) / k_blocks;
+        const isize steps = next - k, before = a->cut - k; /* steps before the cut */
         const int both = before > 0 && before < steps;
         job.n_blocks = 1 + both;
         job.kc = both ? before : steps;
         job.kc_step = both ? steps - 2 * before : 0;
         job.a = a->at + (before > 0 ? k : k - a->cut);
         job.a_block = -k;
-        job.b = NAME(panel)(p, tile, block) + k * width;
+        job.b = panel + k * width;
         job.b_block = before * width;
         job.add = k > 0;
-        for (isize part = 0; part < parts; part++) {
-            const isize first = rows * part / parts, count = rows * (part + 1) / parts - first;
+        for (isize part = 0; part < a->parts; part++) {
+            const isize first = a->first[part];
             job.a_row = a->row[before <= 0] + first;
             job.c = sums + first * NR;
-            NAME(tile_of_rows)(count, width / LANES)(&job);
+            NAME(tile_of_rows)(a->first[part + 1] - first, vecs)(&job);
         }
     }
 }
+
+/* Rows that are worked on together: their sequences, and where these have the step. */
+typedef struct {
+    isize count, sequence[CHUNK_ROWS], row[CHUNK_ROWS];
+} NAME(chunk);
 
 /* A row a little further on comes nearer: `blocks` runs of n values, `step` apart. Rows of gates are far apart, so that the processor
  * does not see by itself what will be next. */

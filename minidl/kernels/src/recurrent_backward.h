@@ -92,13 +92,13 @@ INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isiz
     if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, nearness);
 }
 
-/* Rows of a chunk, by cell: the sums of the first `known` rows have been made, the first `running` rows are at step t, the others begin later. */
+/* Rows of a chunk, by cell: the sums of the first `known` rows have been made, the first `begun` rows are at step t, the others begin later. */
 #define BACKWARD_ROWS(cell) \
     static __attribute__((noinline)) void NAME(backward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
-                                                                     const isize *sequences, isize rows, isize known, isize running) { \
+                                                                     const isize *sequences, isize rows, isize known, isize begun) { \
         for (isize i = 0; i < rows; i++) { \
-            if (i + ROWS_AHEAD < running) NAME(fetch_units)(w, start, n, t, sequences[i + ROWS_AHEAD], 3); \
-            NAME(backward_units)(cell, w, start, n, i < known ? sums + i * NR : NULL, i < running ? t : -1, sequences[i]); \
+            if (i + ROWS_AHEAD < begun) NAME(fetch_units)(w, start, n, t, sequences[i + ROWS_AHEAD], 3); \
+            NAME(backward_units)(cell, w, start, n, i < known ? sums + i * NR : NULL, i < begun ? t : -1, sequences[i]); \
         } \
     }
 BACKWARD_ROWS(RNN_TANH)
@@ -112,25 +112,39 @@ static const NAME(backward_rows) NAME(backward_cells)[] = {
     [RNN_TANH] = NAME(backward_rows_RNN_TANH), [RNN_RELU] = NAME(backward_rows_RNN_RELU), [LSTM] = NAME(backward_rows_LSTM),
     [GRU] = NAME(backward_rows_GRU), [GRU_BEFORE] = NAME(backward_rows_GRU_BEFORE)};
 
+/* Columns of a tile that belong to the gradient of x, from column `first` of the sums on: row r is that of x at places[r]. */
+static void NAME(store_grad_x)(const NAME(worker) * w, isize start, isize n, isize first, const REAL *sums, isize later, const isize *sequences, isize rows) {
+    const isize inputs = w->shape->inputs;
+    for (isize i = 0; i < rows; i++)
+        copy_run((REAL *)w->arrays->grad_x + NAME(row_at)(w, later, sequences[i]) * inputs + start + first - w->shape->width, sums + i * NR + first, n - first);
+}
+
 /* Own tiles and rows: the product of step `later` (-1: none), then the units of step t (-1: none, the sequences begin at `later`). */
 static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     const NAME(panels) *p = &w->main;
     const recurrent_arrays *a = w->arrays;
-    const isize products = NAME(own_rows)(w, NAME(running)(w, later)), running = NAME(own_rows)(w, NAME(running)(w, t));
-    const isize rows = max_size(products, running), last = NAME(first_tile)(w, p, w->part + 1);
-    const REAL *grads = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
-    NAME(factor) factor = {.at = grads, .cut = p->k};
-    REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    const isize products = NAME(own_rows)(w, NAME(running)(w, later)), running = NAME(own_rows)(w, NAME(running)(w, t)), width = w->shape->width;
+    const isize rows = max_size(products, running), begin = NAME(first_tile)(w, p, w->part), end = NAME(first_tile)(w, p, w->part + 1);
     isize sequences[CHUNK_ROWS];
-    for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
+    NAME(factor) factor;
+    REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    factor.at = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
+    factor.cut = p->k;
+    for (isize tile = begin; tile < end; tile++) {
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), of_state = min_size(n, max_size(0, width - start));
+        if (t < 0 && !a->grad_h0 && of_state == n) continue; /* nobody wants it */
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
+            const isize begun = max_size(0, min_size(count, running - first));
             for (isize i = 0; i < count; i++) sequences[i] = NAME(own_row)(w, first + i);
             for (isize i = 0; i < known; i++) factor.row[0][i] = NAME(row_at)(w, later, sequences[i]) * a->grad_gates_row;
-            for (isize i = 0; i < min_size(min_size(count, ROWS_AHEAD), running - first); i++) NAME(fetch_units)(w, start, n, t, sequences[i], 3);
-            if (known) NAME(row_product)(p, tile, 0, &factor, known, sums);
-            NAME(backward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count, known, min_size(count, running - first));
+            for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && of_state; i++) NAME(fetch_units)(w, start, of_state, t, sequences[i], 3);
+            if (known) {
+                NAME(cut_rows)(&factor, p, known);
+                NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
+            }
+            if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, sums, t, sequences, count, known, begun);
+            if (of_state < n) NAME(store_grad_x)(w, start, n, of_state, sums, later, sequences, known);
         }
     }
 }
@@ -142,15 +156,17 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     const int projection = w->shape->cell == LSTM;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
     const isize row_size = projection ? w->shape->width : a->grad_gates_row;
-    const REAL *grads = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
-    NAME(factor) factor = {.at = grads, .cut = p->k};
+    NAME(factor) factor;
+    factor.at = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
+    factor.cut = p->k;
     REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize count = min_size(CHUNK_ROWS, rows - first);
             for (isize i = 0; i < count; i++) factor.row[0][i] = NAME(row_at)(w, t, NAME(own_row)(w, first + i)) * row_size;
-            NAME(row_product)(p, tile, 0, &factor, count, sums);
+            NAME(cut_rows)(&factor, p, count);
+            NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
             for (isize i = 0; i < count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, t, NAME(own_row)(w, first + i));
         }
     }
@@ -160,7 +176,7 @@ static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     const isize rows = NAME(most_own_rows)(w);
     REAL *at = scratch;
-    w->main = NAME(make_panels)(rows, s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width, 1, &at);
+    w->main = NAME(make_panels)(rows, s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width + s->inputs, 1, &at);
     if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->width, s->units, 1, &at);
     w->zeros = at;
@@ -181,9 +197,13 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize tiles = w->main.tiles, others = w->second.tiles;
-    NAME(pack_panels)(&w->main, 0, w->main.k, a->w_hh, 0, 1, s->width, tiles * rank / team, tiles * (rank + 1) / team);
-    const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
-    if (w->second.data) NAME(pack_panels)(&w->second, 0, w->second.k, second, 0, 1, s->units, others * rank / team, others * (rank + 1) / team);
+    const NAME(weight_part) state = {.at = a->w_hh, .k = w->main.k, .cols = s->width, .col_step = 1, .k_step = s->width};
+    const NAME(weight_part) input = {.at = a->w_ih, .k = w->main.k, .first_col = s->width, .cols = s->inputs, .col_step = 1, .k_step = s->inputs};
+    const NAME(weight_part) second = {.at = s->cell == GRU_BEFORE ? state.at + 2 * s->units * s->width : a->w_hr, .k = w->second.k, .cols = s->units,
+                               .col_step = 1, .k_step = s->units};
+    NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
+    if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
+    if (w->second.data) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
     for (isize sequence = rank; sequence < s->batch; sequence += team) {
         NAME(start_from)(w->carry, a->grad_h_n, sequence * s->width, s->width);
         if (s->cell == LSTM) NAME(start_from)(w->grad_c, a->grad_c_n, sequence * s->units, s->units);
@@ -208,7 +228,7 @@ static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int t
         }
         later = t;
     }
-    if (w->arrays->grad_h0) NAME(backward_step)(w, later, -1);
+    if (w->arrays->grad_h0 || s->inputs) NAME(backward_step)(w, later, -1);
 }
 
 isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {
@@ -218,7 +238,7 @@ isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {
 
 void NAME(recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
-    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * shape->width / FLOPS_PER_NS + 0.2);
+    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * (shape->width + shape->inputs) / FLOPS_PER_NS + 0.2);
     NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, cost, NAME(backward_work), n_threads);
 }
 

@@ -39,12 +39,13 @@ static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize star
 }
 
 /* One row of a tile, its sums known: activations, new cell and state. */
-INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step, isize t,
+                                isize sequence, isize row) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
-    const isize row = NAME(row_at)(w, t, sequence), units = s->units;
+    const isize units = s->units;
     REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
-    NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = CHUNK_ROWS * NR, .h = out,
+    NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
     u.inputs = s->inputs ? w->bias + start : u.gates;
     switch (cell) {
@@ -74,10 +75,9 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
 }
 
 /* The same after the second product: of a projection, or W_hn (r seen) of gru_before. */
-static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence, isize row) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
-    const isize row = NAME(row_at)(w, t, sequence);
     REAL *out = (REAL *)a->out + row * a->out_row + start;
     if (s->cell == LSTM) copy_run(out, sums, n);
     else {
@@ -89,18 +89,20 @@ static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, con
 }
 
 /* Gates of a row come to the second cache while the products are made, and (in the first tile) its x of the next step. */
-INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isize t, const NAME(chunk) * chunk) {
     const recurrent_arrays *a = w->arrays;
-    const isize then = NAME(step_after)(w, t, 1), inputs = w->shape->inputs;
-    FETCH((REAL *)a->gates + NAME(row_at)(w, t, sequence) * a->gates_row + start, n, w->shape->sums / w->shape->units, w->shape->units, 1, 2);
-    if (start == 0 && inputs && sequence < NAME(running)(w, then)) FETCH((const REAL *)a->x + NAME(row_at)(w, then, sequence) * inputs, inputs, 1, 0, 0, 2);
+    const isize then = NAME(step_after)(w, t, 1), inputs = w->shape->inputs, units = w->shape->units, gates = w->shape->sums / units;
+    for (isize i = 0; i < chunk->count; i++) FETCH((REAL *)a->gates + chunk->row[i] * a->gates_row + start, n, gates, units, 1, 2);
+    for (isize i = 0; i < chunk->count && start == 0 && inputs && chunk->sequence[i] < NAME(running)(w, then); i++)
+        FETCH((const REAL *)a->x + NAME(row_at)(w, then, chunk->sequence[i]) * inputs, inputs, 1, 0, 0, 2);
 }
 
-/* The rows of a chunk: each cell has a loop of its own, in which the compiler knows what there is to do. */
+/* The rows of a chunk, with sums of different gates sum_step apart: each cell has a loop of its own, in which the compiler knows what there is to do. */
 #define FORWARD_ROWS(cell) \
-    static __attribute__((noinline)) void NAME(forward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
-                                                                    const isize *sequences, isize rows) { \
-        for (isize i = 0; i < rows; i++) NAME(forward_units)(cell, w, start, n, sums + i * NR, t, sequences[i]); \
+    static __attribute__((noinline)) void NAME(forward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step, \
+                                                                    isize t, const NAME(chunk) * chunk) { \
+        for (isize i = 0; i < chunk->count; i++) \
+            NAME(forward_units)(cell, w, start, n, sums + i * NR, sum_step, t, chunk->sequence[i], chunk->row[i]); \
     }
 FORWARD_ROWS(RNN_TANH)
 FORWARD_ROWS(RNN_RELU)
@@ -108,35 +110,45 @@ FORWARD_ROWS(LSTM)
 FORWARD_ROWS(GRU)
 FORWARD_ROWS(GRU_BEFORE)
 
-typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const isize *, isize);
+typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, isize, const NAME(chunk) *);
 static const NAME(forward_rows) NAME(forward_cells)[] = {
     [RNN_TANH] = NAME(forward_rows_RNN_TANH), [RNN_RELU] = NAME(forward_rows_RNN_RELU), [LSTM] = NAME(forward_rows_LSTM),
     [GRU] = NAME(forward_rows_GRU), [GRU_BEFORE] = NAME(forward_rows_GRU_BEFORE)};
 
-/* All own tiles and rows of a step: products of what they see (second: of `extra`), then the units. */
+/* Own rows from number `first` on at step t, and what the products see of them (second: `extra`). */
+static void NAME(find_rows)(const NAME(worker) * w, int second, isize t, isize first, NAME(chunk) * chunk, NAME(factor) * factor) {
+    const recurrent_shape *s = w->shape;
+    const recurrent_arrays *a = w->arrays;
+    chunk->count = min_size(CHUNK_ROWS, NAME(own_rows)(w, NAME(running)(w, t)) - first);
+    for (isize i = 0; i < chunk->count; i++) {
+        const isize sequence = chunk->sequence[i] = NAME(own_row)(w, first + i), row = chunk->row[i] = NAME(row_at)(w, t, sequence);
+        const REAL *from = second ? (const REAL *)a->extra + row * s->units : NAME(seen_at)(w, t, sequence);
+        factor->row[0][i] = NAME(distance)(factor->at, from);
+        factor->row[1][i] = s->inputs ? NAME(distance)(factor->at, (const REAL *)a->x + row * s->inputs) : 0;
+    }
+    NAME(cut_rows)(factor, second ? &w->second : &w->main, chunk->count);
+}
+
+/* All own tiles and rows of a step: the products, then the units. */
 static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     const NAME(panels) *p = second ? &w->second : &w->main;
-    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
-    const recurrent_arrays *a = w->arrays;
-    NAME(factor) factor = {.at = a->out, .cut = second ? p->k : w->shape->width};
+    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), begin = NAME(first_tile)(w, p, w->part), end = NAME(first_tile)(w, p, w->part + 1);
+    NAME(chunk) chunk;
+    NAME(factor) factor;
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
-    isize sequences[CHUNK_ROWS];
-    for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = min_size(NAME(tile_start)(p, tile + 1), p->cols) - start;
+    factor.at = w->arrays->out;
+    factor.cut = second ? p->k : w->shape->width;
+    for (isize tile = begin; tile < end; tile++) {
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), panels = NAME(tile_panels)(p, tile);
+        const isize width = NAME(panel_width)(p, tile), sum_step = panels < p->blocks ? n : CHUNK_ROWS * NR;
+        const REAL *panel = NAME(panel)(p, tile, 0);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
-            const isize count = min_size(CHUNK_ROWS, rows - first);
-            for (isize i = 0; i < count; i++) {
-                sequences[i] = NAME(own_row)(w, first + i);
-                const isize row = NAME(row_at)(w, t, sequences[i]);
-                const REAL *from = second ? (const REAL *)a->extra + row * w->shape->units : NAME(seen_at)(w, t, sequences[i]);
-                factor.row[0][i] = NAME(distance)(factor.at, from);
-                factor.row[1][i] = w->shape->inputs ? NAME(distance)(factor.at, (const REAL *)a->x + row * w->shape->inputs) : 0;
-                if (!second) NAME(fetch_gates)(w, start, n, t, sequences[i]);
-            }
-            for (isize block = 0; block < p->blocks; block++) NAME(row_product)(p, tile, block, &factor, count, sums + block * CHUNK_ROWS * NR);
-            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, t, sequences, count);
+            if (tile == begin || rows > CHUNK_ROWS) NAME(find_rows)(w, second, t, first, &chunk, &factor);
+            if (!second) NAME(fetch_gates)(w, start, n, t, &chunk);
+            for (isize i = 0; i < panels; i++) NAME(row_product)(panel + i * p->k * width, p->k, width, &factor, sums + i * CHUNK_ROWS * NR);
+            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, sum_step, t, &chunk);
             else
-                for (isize i = 0; i < count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, sequences[i]);
+                for (isize i = 0; i < chunk.count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, chunk.sequence[i], chunk.row[i]);
         }
     }
 }
@@ -166,11 +178,14 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize tiles = w->main.tiles, others = w->second.tiles;
-    const isize first = tiles * rank / team, last = tiles * (rank + 1) / team;
-    NAME(pack_panels)(&w->main, 0, s->width, a->w_hh, s->units * s->width, s->width, 1, first, last);
-    if (s->inputs) NAME(pack_panels)(&w->main, s->width, s->inputs, a->w_ih, s->units * s->inputs, s->inputs, 1, first, last);
-    const REAL *second = s->cell == GRU_BEFORE ? (const REAL *)a->w_hh + 2 * s->units * s->width : a->w_hr;
-    if (w->second.data) NAME(pack_panels)(&w->second, 0, s->units, second, 0, s->units, 1, others * rank / team, others * (rank + 1) / team);
+    const NAME(weight_part) state = {.at = a->w_hh, .k = s->width, .cols = s->units, .block_step = s->units * s->width, .col_step = s->width, .k_step = 1};
+    const NAME(weight_part) input = {.at = a->w_ih, .first_k = s->width, .k = s->inputs, .cols = s->units, .block_step = s->units * s->inputs,
+                              .col_step = s->inputs, .k_step = 1};
+    const NAME(weight_part) second = {.at = s->cell == GRU_BEFORE ? state.at + 2 * s->units * s->width : a->w_hr, .k = s->units, .cols = w->second.cols,
+                               .col_step = s->units, .k_step = 1};
+    NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
+    if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
+    if (w->second.data) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
     for (isize sequence = rank; sequence < s->batch && a->mask; sequence += team) {
         REAL *to = NAME(masked_at)(w, NAME(first_step)(w, sequence), sequence);
         const REAL *h = (const REAL *)a->h0 + sequence * s->width, *mask = (const REAL *)a->mask + sequence * s->width;
