@@ -135,9 +135,12 @@ static void NAME(row_product)(const REAL *panel, isize sum, isize width, const N
     }
 }
 
-/* Rows that are worked on together: their sequences, and where these have the step. */
+/* Rows of step t that are worked on together, found once for all tiles: their sequences, where these have the step, the cell (lstm) or state
+ * (gru) before it, and whether they end with it. */
 typedef struct {
-    isize count, sequence[CHUNK_ROWS], row[CHUNK_ROWS];
+    isize t, count, sequence[CHUNK_ROWS], row[CHUNK_ROWS];
+    const REAL *before[CHUNK_ROWS];
+    int ends[CHUNK_ROWS];
 } NAME(chunk);
 
 /* A row a little further on comes nearer: `blocks` runs of n values, `step` apart. Rows of gates are far apart, so that the processor

@@ -13,13 +13,12 @@
 
 #include "recurrent_forward.h"
 
-/* grad[0 .. n] = the gradient of the state after step t: product (NULL where the sequence ends at t), carry, output. */
-INLINE void NAME(gather_grad)(const int cell, const NAME(worker) * w, REAL *grad, isize start, isize n, const REAL *sums, isize t, isize sequence) {
+/* grad[0 .. n] = the gradient of the state of a sequence: product (NULL where the sequence ends here), carry, output (NULL before it begins). */
+INLINE void NAME(gather_grad)(const int cell, const NAME(worker) * w, REAL *grad, isize start, isize n, const REAL *sums, const REAL *out, isize sequence) {
     const recurrent_arrays *a = w->arrays;
     const isize at = sequence * w->shape->width + start;
     const REAL *carry = w->carry + at, *mask = a->mask ? (const REAL *)a->mask + at : NULL;
     const int carries = !sums || cell >= GRU;
-    const REAL *out = t < 0 ? NULL : (const REAL *)a->grad_out + NAME(row_at)(w, t, sequence) * a->grad_out_row + start;
     for (isize i = 0; i < n; i += LANES) {
         vec v = sums ? load(sums + i) : (vec){0};
         if (mask && sums) v *= load_up_to(mask + i, n - i);
@@ -29,40 +28,35 @@ INLINE void NAME(gather_grad)(const int cell, const NAME(worker) * w, REAL *grad
     }
 }
 
-/* What forward and backward units share of a row at step t. */
-INLINE NAME(units) NAME(units_at)(const int cell, const NAME(worker) * w, isize start, isize n, isize t, isize sequence) {
+/* What forward and backward units share of row i of a chunk. */
+INLINE NAME(units) NAME(units_at)(const int cell, const NAME(worker) * w, isize start, isize n, const NAME(chunk) * chunk, isize i) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
-    const isize row = NAME(row_at)(w, t, sequence), units = s->units;
+    const isize row = chunk->row[i], sequence = chunk->sequence[i], units = s->units;
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .peephole_step = units,
                      .grad_gates = (REAL *)a->grad_gates + row * a->grad_gates_row + start, .sign = (REAL)s->update_sign};
     u.extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
     u.mask = a->mask ? (const REAL *)a->mask + sequence * s->width + start : NULL;
     if (cell >= GRU) {
         u.carry = w->carry + sequence * units + start;
-        u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, units, t, sequence) + start;
+        u.h_before = chunk->before[i] + start;
     } else if (cell == LSTM) {
         u.c = (REAL *)a->cells + row * units + start;
-        u.c_before = NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start;
+        u.c_before = chunk->before[i] + start;
         u.grad_c = w->grad_c + sequence * units + start;
         u.peephole = a->peephole ? (const REAL *)a->peephole + start : NULL;
     }
     return u;
 }
 
-/* One row of a tile at step t; or (t < 0) before the sequence began. */
-INLINE void NAME(backward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
-    const recurrent_shape *s = w->shape;
+/* Row i of a chunk in a tile. */
+INLINE void NAME(backward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, const NAME(chunk) * chunk, isize i) {
     const recurrent_arrays *a = w->arrays;
-    if (t < 0) {
-        NAME(gather_grad)(cell, w, w->carry + sequence * s->width + start, start, n, sums, t, sequence);
-        return;
-    }
     REAL buffer[NR] __attribute__((aligned(64)));
-    REAL *grad = a->grad_h ? (REAL *)a->grad_h + NAME(row_at)(w, t, sequence) * s->width + start : buffer;
-    NAME(gather_grad)(cell, w, grad, start, n, sums, t, sequence);
+    REAL *grad = a->grad_h ? (REAL *)a->grad_h + chunk->row[i] * w->shape->width + start : buffer;
+    NAME(gather_grad)(cell, w, grad, start, n, sums, (const REAL *)a->grad_out + chunk->row[i] * a->grad_out_row + start, chunk->sequence[i]);
     if (cell == LSTM && a->w_hr) return; /* on through the projection first */
-    NAME(units) u = NAME(units_at)(cell, w, start, n, t, sequence);
+    NAME(units) u = NAME(units_at)(cell, w, start, n, chunk, i);
     u.grad_h = grad;
     switch (cell) {
     case RNN_TANH: NAME(tanh_grad)(&u); break;
@@ -74,32 +68,36 @@ INLINE void NAME(backward_units)(const int cell, const NAME(worker) * w, isize s
 }
 
 /* After the second product: gradient of o tanh(c) through the projection, or of r seen. */
-static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence) {
-    NAME(units) u = NAME(units_at)(w->shape->cell, w, start, n, t, sequence);
+static void NAME(second_grad_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, const NAME(chunk) * chunk, isize i) {
+    NAME(units) u = NAME(units_at)(w->shape->cell, w, start, n, chunk, i);
     u.grad_h = u.sums = sums;
     if (w->shape->cell == LSTM) NAME(lstm_grad)(&u);
     else NAME(gru_before_reset)(&u);
 }
 
-/* What the units of a row need comes near: to the first cache (nearness 3) or the second (2). */
-INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, isize t, isize sequence, const int nearness) {
+/* What the units of a row need comes into the first cache. */
+INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, const NAME(chunk) * chunk, isize i) {
     const recurrent_arrays *a = w->arrays;
-    const isize row = NAME(row_at)(w, t, sequence), units = w->shape->units, gates = w->shape->sums / units;
-    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 1, nearness);
-    if (a->grad_gates != a->gates) FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1, nearness);
-    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0, nearness);
-    if (a->cells) FETCH(NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start, n, 1, 0, 0, nearness); /* that of t was this, one step ago */
-    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, nearness);
+    const isize row = chunk->row[i], units = w->shape->units, gates = w->shape->sums / units;
+    FETCH((REAL *)a->gates + row * a->gates_row + start, n, gates, units, 1, 3);
+    if (a->grad_gates != a->gates) FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1, 3);
+    FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0, 3);
+    if (a->cells) FETCH(chunk->before[i] + start, n, 1, 0, 0, 3); /* that of t was this, one step ago */
+    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, 3);
 }
 
-/* Rows of a chunk, by cell: the sums of the first `known` rows have been made, the first `begun` rows are at step t, the others begin later. */
+/* Rows of a chunk, by cell: the sums of the first `known` rows have been made. The first `begun` rows are at step t, the others begin later:
+ * what reaches them is the gradient of their first state. */
 #define BACKWARD_ROWS(cell) \
-    static __attribute__((noinline)) void NAME(backward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, \
-                                                                     const isize *sequences, isize rows, isize known, isize begun) { \
-        for (isize i = 0; i < rows; i++) { \
-            if (i + ROWS_AHEAD < begun) NAME(fetch_units)(w, start, n, t, sequences[i + ROWS_AHEAD], 3); \
-            NAME(backward_units)(cell, w, start, n, i < known ? sums + i * NR : NULL, i < begun ? t : -1, sequences[i]); \
+    static __attribute__((noinline)) void NAME(backward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, \
+                                                                     const NAME(chunk) * chunk, isize known, isize begun) { \
+        for (isize i = 0; i < begun; i++) { \
+            if (i + ROWS_AHEAD < begun) NAME(fetch_units)(w, start, n, chunk, i + ROWS_AHEAD); \
+            NAME(backward_units)(cell, w, start, n, i < known ? sums + i * NR : NULL, chunk, i); \
         } \
+        for (isize i = begun; i < chunk->count; i++) \
+            NAME(gather_grad)(cell, w, w->carry + chunk->sequence[i] * w->shape->width + start, start, n, i < known ? sums + i * NR : NULL, NULL, \
+                              chunk->sequence[i]); \
     }
 BACKWARD_ROWS(RNN_TANH)
 BACKWARD_ROWS(RNN_RELU)
@@ -107,16 +105,17 @@ BACKWARD_ROWS(LSTM)
 BACKWARD_ROWS(GRU)
 BACKWARD_ROWS(GRU_BEFORE)
 
-typedef void (*NAME(backward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const isize *, isize, isize, isize);
+typedef void (*NAME(backward_rows))(const NAME(worker) *, isize, isize, const REAL *, const NAME(chunk) *, isize, isize);
 static const NAME(backward_rows) NAME(backward_cells)[] = {
     [RNN_TANH] = NAME(backward_rows_RNN_TANH), [RNN_RELU] = NAME(backward_rows_RNN_RELU), [LSTM] = NAME(backward_rows_LSTM),
     [GRU] = NAME(backward_rows_GRU), [GRU_BEFORE] = NAME(backward_rows_GRU_BEFORE)};
 
 /* Columns of a tile that belong to the gradient of x, from column `first` of the sums on: row r is that of x at places[r]. */
-static void NAME(store_grad_x)(const NAME(worker) * w, isize start, isize n, isize first, const REAL *sums, isize later, const isize *sequences, isize rows) {
+static void NAME(store_grad_x)(const NAME(worker) * w, isize start, isize n, isize first, const REAL *sums, isize later, const NAME(chunk) * chunk,
+                               isize rows) {
     const isize inputs = w->shape->inputs;
     for (isize i = 0; i < rows; i++)
-        copy_run((REAL *)w->arrays->grad_x + NAME(row_at)(w, later, sequences[i]) * inputs + start + first - w->shape->width, sums + i * NR + first, n - first);
+        copy_run((REAL *)w->arrays->grad_x + NAME(row_at)(w, later, chunk->sequence[i]) * inputs + start + first - w->shape->width, sums + i * NR + first, n - first);
 }
 
 /* Own tiles and rows: the product of step `later` (-1: none), then the units of step t (-1: none, the sequences begin at `later`). */
@@ -125,26 +124,30 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     const recurrent_arrays *a = w->arrays;
     const isize products = NAME(own_rows)(w, NAME(running)(w, later)), running = NAME(own_rows)(w, NAME(running)(w, t)), width = w->shape->width;
     const isize rows = max_size(products, running), begin = NAME(first_tile)(w, p, w->part), end = NAME(first_tile)(w, p, w->part + 1);
-    isize sequences[CHUNK_ROWS];
+    const isize needless = t < 0 && !a->grad_h0 ? width : 0; /* columns that nobody wants */
+    NAME(chunk) chunk;
     NAME(factor) factor;
     REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    chunk.t = t;
+    chunk.count = 0;
     factor.at = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
     factor.cut = p->k;
     for (isize tile = begin; tile < end; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), of_state = min_size(n, max_size(0, width - start));
-        if (t < 0 && !a->grad_h0 && of_state == n) continue; /* nobody wants it */
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), of_state = max_size(0, min_size(n, width - start));
+        if (start + n <= needless) continue;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
-            const isize count = min_size(CHUNK_ROWS, rows - first), known = max_size(0, min_size(count, products - first));
-            const isize begun = max_size(0, min_size(count, running - first));
-            for (isize i = 0; i < count; i++) sequences[i] = NAME(own_row)(w, first + i);
-            for (isize i = 0; i < known; i++) factor.row[0][i] = NAME(row_at)(w, later, sequences[i]) * a->grad_gates_row;
-            for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && of_state; i++) NAME(fetch_units)(w, start, of_state, t, sequences[i], 3);
-            if (known) {
+            const isize known = max_size(0, min_size(CHUNK_ROWS, products - first)), begun = max_size(0, min_size(CHUNK_ROWS, running - first));
+            if (chunk.count == 0 || rows > CHUNK_ROWS) {
+                chunk.count = min_size(CHUNK_ROWS, rows - first);
+                for (isize i = 0; i < begun; i++) NAME(find_row)(w, &chunk, i, NAME(own_row)(w, first + i));
+                for (isize i = begun; i < chunk.count; i++) chunk.sequence[i] = NAME(own_row)(w, first + i);
+                for (isize i = 0; i < known; i++) factor.row[0][i] = NAME(row_at)(w, later, chunk.sequence[i]) * a->grad_gates_row;
                 NAME(cut_rows)(&factor, p, known);
-                NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
             }
-            if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, sums, t, sequences, count, known, begun);
-            if (of_state < n) NAME(store_grad_x)(w, start, n, of_state, sums, later, sequences, known);
+            for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && of_state; i++) NAME(fetch_units)(w, start, of_state, &chunk, i);
+            if (known) NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
+            if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, sums, &chunk, known, begun);
+            if (of_state < n) NAME(store_grad_x)(w, start, n, of_state, sums, later, &chunk, known);
         }
     }
 }
@@ -156,18 +159,23 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     const int projection = w->shape->cell == LSTM;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
     const isize row_size = projection ? w->shape->width : a->grad_gates_row;
+    NAME(chunk) chunk;
     NAME(factor) factor;
+    REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    chunk.t = t;
     factor.at = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
     factor.cut = p->k;
-    REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
-            const isize count = min_size(CHUNK_ROWS, rows - first);
-            for (isize i = 0; i < count; i++) factor.row[0][i] = NAME(row_at)(w, t, NAME(own_row)(w, first + i)) * row_size;
-            NAME(cut_rows)(&factor, p, count);
+            chunk.count = min_size(CHUNK_ROWS, rows - first);
+            for (isize i = 0; i < chunk.count; i++) {
+                NAME(find_row)(w, &chunk, i, NAME(own_row)(w, first + i));
+                factor.row[0][i] = chunk.row[i] * row_size;
+            }
+            NAME(cut_rows)(&factor, p, chunk.count);
             NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
-            for (isize i = 0; i < count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, t, NAME(own_row)(w, first + i));
+            for (isize i = 0; i < chunk.count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, &chunk, i);
         }
     }
 }

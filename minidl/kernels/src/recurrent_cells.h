@@ -62,7 +62,9 @@ INLINE void NAME(relu_cell_vec)(const NAME(units) * u, isize i, const int whole,
 }
 RUN_OF_UNITS(relu_cell)
 
-INLINE void NAME(lstm_cell_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
+/* An lstm takes two turns over its units, gates and cell, then the state: the second exponential of a unit would wait for the first, and all
+ * that a processor can look ahead would wait with it. */
+INLINE void NAME(lstm_gates_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
     const isize g = u->gate_step, s = u->sum_step, p = u->peephole_step;
     vec a_i = GET(u->inputs) + GET(u->sums), a_f = GET(u->inputs + g) + GET(u->sums + s);
     const vec a_g = GET(u->inputs + 2 * g) + GET(u->sums + 2 * s), c_before = GET(u->c_before);
@@ -80,9 +82,13 @@ INLINE void NAME(lstm_cell_vec)(const NAME(units) * u, isize i, const int whole,
     PUT(u->gates + 2 * g, value);
     PUT(u->gates + 3 * g, out);
     PUT(u->c, c);
-    PUT(u->h, out * NAME(vtanh)(c));
 }
-RUN_OF_UNITS(lstm_cell)
+RUN_OF_UNITS(lstm_gates)
+
+INLINE void NAME(lstm_state_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
+    PUT(u->h, GET(u->gates + 3 * u->gate_step) * NAME(vtanh)(GET(u->c)));
+}
+RUN_OF_UNITS(lstm_state)
 
 INLINE void NAME(gru_cell_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
     const isize g = u->gate_step, s = u->sum_step;

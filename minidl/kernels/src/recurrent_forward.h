@@ -24,26 +24,38 @@ INLINE const REAL *NAME(seen_at)(const NAME(worker) * w, isize t, isize sequence
     return a->mask ? NAME(masked_at)(w, t, sequence) : NAME(value_before)(w, a->out, a->out_row, a->h0, w->shape->width, t, sequence);
 }
 
-/* A new state (n values from unit `start` on, at `h`) goes where the next step and the caller look for it. */
-static void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize start, isize n, isize t, isize sequence) {
+/* Row i of a chunk is that of this sequence. */
+INLINE void NAME(find_row)(const NAME(worker) * w, NAME(chunk) * chunk, isize i, isize sequence) {
+    const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
-    const isize then = NAME(step_after)(w, t, 1);
-    if (sequence >= NAME(running)(w, then)) {
-        copy_run((REAL *)a->h_n + sequence * w->shape->width + start, h, n);
+    const int is_lstm = s->cell == LSTM;
+    chunk->sequence[i] = sequence;
+    chunk->row[i] = NAME(row_at)(w, chunk->t, sequence);
+    if (s->cell >= LSTM)
+        chunk->before[i] = NAME(value_before)(w, is_lstm ? a->cells : a->out, is_lstm ? s->units : a->out_row, is_lstm ? a->c0 : a->h0, s->units, chunk->t,
+                                              sequence);
+    chunk->ends[i] = sequence >= NAME(running)(w, NAME(step_after)(w, chunk->t, 1));
+}
+
+/* A new state (n values from unit `start` on, at `h`) goes where the next step and the caller look for it. */
+INLINE void NAME(spread_state)(const NAME(worker) * w, const REAL *h, isize start, isize n, const NAME(chunk) * chunk, isize i) {
+    const recurrent_arrays *a = w->arrays;
+    const isize at = chunk->sequence[i] * w->shape->width + start;
+    if (chunk->ends[i]) {
+        copy_run((REAL *)a->h_n + at, h, n);
         return;
     }
     if (!a->mask) return; /* found where it is */
-    REAL *to = NAME(masked_at)(w, then, sequence) + start;
-    const REAL *mask = (const REAL *)a->mask + sequence * w->shape->width + start;
-    for (isize i = 0; i < n; i++) to[i] = h[i] * mask[i];
+    REAL *to = NAME(masked_at)(w, NAME(step_after)(w, chunk->t, 1), chunk->sequence[i]) + start;
+    for (isize j = 0; j < n; j++) to[j] = h[j] * ((const REAL *)a->mask)[at + j];
 }
 
-/* One row of a tile, its sums known: activations, new cell and state. */
-INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step, isize t,
-                                isize sequence, isize row) {
+/* Row i of a chunk in a tile, its sums known: activations, new cell, and the new state where no further turn makes it. */
+INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step,
+                                const NAME(chunk) * chunk, isize i) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
-    const isize units = s->units;
+    const isize row = chunk->row[i], units = s->units;
     REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
@@ -52,40 +64,50 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
     case RNN_TANH: NAME(tanh_cell)(&u); break;
     case RNN_RELU: NAME(relu_cell)(&u); break;
     case LSTM:
-        u.c_before = NAME(value_before)(w, a->cells, units, a->c0, units, t, sequence) + start;
+        u.c_before = chunk->before[i] + start;
         u.c = (REAL *)a->cells + row * units + start;
         u.peephole = a->peephole ? (const REAL *)a->peephole + start : NULL;
         u.peephole_step = units;
-        if (a->w_hr) u.h = extra;
-        NAME(lstm_cell)(&u);
-        if (sequence >= NAME(running)(w, NAME(step_after)(w, t, 1))) copy_run((REAL *)a->c_n + sequence * units + start, u.c, n);
-        if (a->w_hr) return; /* the state comes from the second product */
-        break;
+        NAME(lstm_gates)(&u);
+        return;
     case GRU:
-        u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, units, t, sequence) + start;
+        u.h_before = chunk->before[i] + start;
         u.bias = a->b_hn ? (const REAL *)a->b_hn + start : NULL;
         NAME(gru_cell)(&u);
         break;
     default: /* GRU_BEFORE: the state comes from the second product */
-        u.seen = NAME(seen_at)(w, t, sequence) + start;
+        u.seen = NAME(seen_at)(w, chunk->t, chunk->sequence[i]) + start;
         NAME(gru_before_gates)(&u);
         return;
     }
-    NAME(spread_state)(w, out, start, n, t, sequence);
+    NAME(spread_state)(w, out, start, n, chunk, i);
+}
+
+/* The new state of an lstm: o tanh(c), which a projection takes further. */
+INLINE void NAME(lstm_units)(const NAME(worker) * w, isize start, isize n, const NAME(chunk) * chunk, isize i) {
+    const recurrent_arrays *a = w->arrays;
+    const isize units = w->shape->units, row = chunk->row[i];
+    REAL *out = (REAL *)a->out + row * a->out_row + start;
+    const NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units,
+                           .c = (REAL *)a->cells + row * units + start, .h = a->w_hr ? (REAL *)a->extra + row * units + start : out};
+    NAME(lstm_state)(&u);
+    if (chunk->ends[i]) copy_run((REAL *)a->c_n + chunk->sequence[i] * units + start, u.c, n);
+    if (!a->w_hr) NAME(spread_state)(w, out, start, n, chunk, i);
 }
 
 /* The same after the second product: of a projection, or W_hn (r seen) of gru_before. */
-static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize t, isize sequence, isize row) {
+static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, const REAL *sums, const NAME(chunk) * chunk, isize i) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
+    const isize row = chunk->row[i];
     REAL *out = (REAL *)a->out + row * a->out_row + start;
     if (s->cell == LSTM) copy_run(out, sums, n);
     else {
         NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = s->units, .sums = sums, .h = out};
-        u.h_before = NAME(value_before)(w, a->out, a->out_row, a->h0, s->units, t, sequence) + start;
+        u.h_before = chunk->before[i] + start;
         NAME(gru_before_cell)(&u);
     }
-    NAME(spread_state)(w, out, start, n, t, sequence);
+    NAME(spread_state)(w, out, start, n, chunk, i);
 }
 
 /* Gates of a row come to the second cache while the products are made, and (in the first tile) its x of the next step. */
@@ -100,9 +122,10 @@ INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isiz
 /* The rows of a chunk, with sums of different gates sum_step apart: each cell has a loop of its own, in which the compiler knows what there is to do. */
 #define FORWARD_ROWS(cell) \
     static __attribute__((noinline)) void NAME(forward_rows_##cell)(const NAME(worker) * w, isize start, isize n, const REAL *sums, isize sum_step, \
-                                                                    isize t, const NAME(chunk) * chunk) { \
+                                                                    const NAME(chunk) * chunk) { \
         for (isize i = 0; i < chunk->count; i++) \
-            NAME(forward_units)(cell, w, start, n, sums + i * NR, sum_step, t, chunk->sequence[i], chunk->row[i]); \
+            NAME(forward_units)(cell, w, start, n, sums + i * NR, sum_step, chunk, i); \
+        for (isize i = 0; cell == LSTM && i < chunk->count; i++) NAME(lstm_units)(w, start, n, chunk, i); \
     }
 FORWARD_ROWS(RNN_TANH)
 FORWARD_ROWS(RNN_RELU)
@@ -110,7 +133,7 @@ FORWARD_ROWS(LSTM)
 FORWARD_ROWS(GRU)
 FORWARD_ROWS(GRU_BEFORE)
 
-typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, isize, const NAME(chunk) *);
+typedef void (*NAME(forward_rows))(const NAME(worker) *, isize, isize, const REAL *, isize, const NAME(chunk) *);
 static const NAME(forward_rows) NAME(forward_cells)[] = {
     [RNN_TANH] = NAME(forward_rows_RNN_TANH), [RNN_RELU] = NAME(forward_rows_RNN_RELU), [LSTM] = NAME(forward_rows_LSTM),
     [GRU] = NAME(forward_rows_GRU), [GRU_BEFORE] = NAME(forward_rows_GRU_BEFORE)};
@@ -119,9 +142,11 @@ static const NAME(forward_rows) NAME(forward_cells)[] = {
 static void NAME(find_rows)(const NAME(worker) * w, int second, isize t, isize first, NAME(chunk) * chunk, NAME(factor) * factor) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
+    chunk->t = t;
     chunk->count = min_size(CHUNK_ROWS, NAME(own_rows)(w, NAME(running)(w, t)) - first);
     for (isize i = 0; i < chunk->count; i++) {
-        const isize sequence = chunk->sequence[i] = NAME(own_row)(w, first + i), row = chunk->row[i] = NAME(row_at)(w, t, sequence);
+        const isize sequence = NAME(own_row)(w, first + i), row = NAME(row_at)(w, t, sequence);
+        NAME(find_row)(w, chunk, i, sequence);
         const REAL *from = second ? (const REAL *)a->extra + row * s->units : NAME(seen_at)(w, t, sequence);
         factor->row[0][i] = NAME(distance)(factor->at, from);
         factor->row[1][i] = s->inputs ? NAME(distance)(factor->at, (const REAL *)a->x + row * s->inputs) : 0;
@@ -146,9 +171,9 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
             if (tile == begin || rows > CHUNK_ROWS) NAME(find_rows)(w, second, t, first, &chunk, &factor);
             if (!second) NAME(fetch_gates)(w, start, n, t, &chunk);
             for (isize i = 0; i < panels; i++) NAME(row_product)(panel + i * p->k * width, p->k, width, &factor, sums + i * CHUNK_ROWS * NR);
-            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, sum_step, t, &chunk);
+            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, sum_step, &chunk);
             else
-                for (isize i = 0; i < chunk.count; i++) NAME(second_units)(w, start, n, sums + i * NR, t, chunk.sequence[i], chunk.row[i]);
+                for (isize i = 0; i < chunk.count; i++) NAME(second_units)(w, start, n, sums + i * NR, &chunk, i);
         }
     }
 }

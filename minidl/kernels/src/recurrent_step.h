@@ -28,7 +28,10 @@ void NAME(recurrent_cell)(const recurrent_shape *s, const recurrent_arrays *a, i
             switch (s->cell) {
             case RNN_TANH: NAME(tanh_cell)(&u); break;
             case RNN_RELU: NAME(relu_cell)(&u); break;
-            case LSTM: NAME(lstm_cell)(&u); break;
+            case LSTM:
+                NAME(lstm_gates)(&u);
+                NAME(lstm_state)(&u);
+                break;
             default: NAME(gru_cell)(&u);
             }
         }
