@@ -81,13 +81,14 @@ class Case:
         return (
             "recurrent_grad",
             [
-                self.cell, self.sign, shares, self.many(self.sums, inputs)[0] if inputs else None, self.w_hh, self.w_hr, self.peephole, self.mask, self.h0, self.c0,
+                self.cell, self.sign, shares, self.many(self.sums, inputs)[0] if inputs else None, self.w_hh, self.w_hr,
+                self.peephole, self.mask, self.h0, self.c0,
                 self.halves(self.many(rows, self.width)), self.many(rows, units) if self.lstm else None,
                 self.many(rows, units) if self.has_extra else None, self.halves(self.many(rows, self.width)),
                 self.many(batch, self.width) if whole else None, self.many(batch, units) if self.lstm and whole else None,
-                self.poisoned(rows, inputs)[0] if inputs else None, self.poisoned(rows, grads), self.poisoned(rows, self.width) if whole or self.w_hr else None,
-                self.poisoned(batch, self.width) if self.h0 else None, self.poisoned(batch, units) if self.c0 else None, self.starts,
-                self.sizes, self.row_step,
+                self.poisoned(rows, inputs)[0] if inputs else None, self.poisoned(rows, grads),
+                self.poisoned(rows, self.width) if whole or self.w_hr else None, self.poisoned(batch, self.width) if self.h0 else None,
+                self.poisoned(batch, units) if self.c0 else None, self.starts, self.sizes, self.row_step,
             ],
             {16, 17, 18, 19, 20},
         )  # fmt: skip

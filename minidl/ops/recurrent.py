@@ -147,18 +147,19 @@ class Recurrent(Function, arrays=True):
         grad_h = [empty((steps.n_rows, width), out.dtype) for _ in w_hh] if whole else None
         need_x, need_h0, need_c0, *_ = ctx.needs_input_grad
         grad_x = empty(x.shape, out.dtype) if need_x else None
-        rows_of_x, with_state = None if grad_x is None else grad_x.reshape(rows.shape), ctx.together and count == 1 and need_x
+        rows_of_x = None if grad_x is None else grad_x.reshape(rows.shape)
+        with_state = (w_ih[0], rows_of_x) if need_x and ctx.together and count == 1 else (None, None)
         grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
         kernels.recurrent_grad(
-            cell, ctx.update_sign, gates, w_ih[0] if with_state else None, w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0),
-            outs, cells, extra, grad_outs, listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), rows_of_x if with_state else None,
-            grad_gates, grad_h, listed(grad_h0), listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
+            cell, ctx.update_sign, gates, with_state[0], w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs, cells, extra,
+            grad_outs, listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), with_state[1], grad_gates, grad_h, listed(grad_h0),
+            listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
         )  # fmt: skip
         if ctx.trace is not None:
             ctx.trace.ran_back(steps, grad_h)
-        found = []
-        if with_state:  # made already
+        if with_state[0] is not None:  # made already
             rows_of_x = None
+        found = []
         for d in range(count):
             before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
             run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units, w_ih[d], rows_of_x)

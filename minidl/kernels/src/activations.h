@@ -106,7 +106,7 @@ INLINE vec NAME(hardswish_slope)(vec x) {
 
 INLINE vec NAME(vexpm1)(vec x) {
     vec q;
-    const vec scale = NAME(exp_parts)(NAME(clamped)(x, (REAL)LOGISTIC_LEAST), &q);
+    const vec scale = NAME(exp_parts)(NAME(clamped)(x, (REAL)LOGISTIC_LEAST), 1, &q);
     return scale * q + (scale - 1);
 }
 

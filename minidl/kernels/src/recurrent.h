@@ -3,6 +3,7 @@
  *     for each direction                                       side by side, when there are threads for it
  *       pack the recurrent weights: panels of NR units, the panels of the gates of the same units one behind the other
  *       for each step, first to last (or last to first)
+ *         find the rows of the step: where they lie, what came before
  *         for each tile of NR units                            one panel per gate: second cache
  *           for each chunk of rows                             rows: first cache; sums go into a buffer there
  *             one micro-kernel call per gate and MR rows

@@ -5,6 +5,8 @@
  *
  *     grad_gates of the later step  --product-->  gradient of h_t  --units-->  grad_gates of step t
  *
+ * Where the caller wants it (grad_x, of an rnn or lstm), the same product goes on over the columns of W_ih: the gradient of the later step's x.
+ *
  * `carry` and `grad_c` (in the end grad_h0 and grad_c0, where these are wanted) hold, until the sequence begins, what reaches the state
  * before by other ways than this product: at first the gradient of the last state. All gradients of weights are products over the whole
  * sequence, made by the caller. */
@@ -110,12 +112,10 @@ static const NAME(backward_rows) NAME(backward_cells)[] = {
     [RNN_TANH] = NAME(backward_rows_RNN_TANH), [RNN_RELU] = NAME(backward_rows_RNN_RELU), [LSTM] = NAME(backward_rows_LSTM),
     [GRU] = NAME(backward_rows_GRU), [GRU_BEFORE] = NAME(backward_rows_GRU_BEFORE)};
 
-/* Columns of a tile that belong to the gradient of x, from column `first` of the sums on: row r is that of x at places[r]. */
-static void NAME(store_grad_x)(const NAME(worker) * w, isize start, isize n, isize first, const REAL *sums, isize later, const NAME(chunk) * chunk,
-                               isize rows) {
-    const isize inputs = w->shape->inputs;
-    for (isize i = 0; i < rows; i++)
-        copy_run((REAL *)w->arrays->grad_x + NAME(row_at)(w, later, chunk->sequence[i]) * inputs + start + first - w->shape->width, sums + i * NR + first, n - first);
+/* The n columns of a tile that belong to the gradient of x, the first of them `first`, at step t. */
+static void NAME(store_grad_x)(const NAME(worker) * w, isize first, isize n, const REAL *sums, isize t, const NAME(chunk) * chunk, isize rows) {
+    REAL *grad = (REAL *)w->arrays->grad_x + first;
+    for (isize i = 0; i < rows; i++) copy_run(grad + NAME(row_at)(w, t, chunk->sequence[i]) * w->shape->inputs, sums + i * NR, n);
 }
 
 /* Own tiles and rows: the product of step `later` (-1: none), then the units of step t (-1: none, the sequences begin at `later`). */
@@ -147,7 +147,7 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
             for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && of_state; i++) NAME(fetch_units)(w, start, of_state, &chunk, i);
             if (known) NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
             if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, sums, &chunk, known, begun);
-            if (of_state < n) NAME(store_grad_x)(w, start, n, of_state, sums, later, &chunk, known);
+            if (of_state < n) NAME(store_grad_x)(w, start + of_state - width, n - of_state, sums + of_state, later, &chunk, known);
         }
     }
 }
