@@ -142,7 +142,6 @@ static const NAME(forward_rows) NAME(forward_cells)[] = {
 static void NAME(find_rows)(const NAME(worker) * w, int second, isize t, isize first, NAME(chunk) * chunk, NAME(factor) * factor) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
-    chunk->t = t;
     chunk->count = min_size(CHUNK_ROWS, NAME(own_rows)(w, NAME(running)(w, t)) - first);
     for (isize i = 0; i < chunk->count; i++) {
         const isize sequence = NAME(own_row)(w, first + i), row = NAME(row_at)(w, t, sequence);
@@ -161,6 +160,8 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     NAME(chunk) chunk;
     NAME(factor) factor;
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    chunk.t = t;
+    chunk.count = 0;
     factor.at = w->arrays->out;
     factor.cut = second ? p->k : w->shape->width;
     for (isize tile = begin; tile < end; tile++) {

@@ -22,15 +22,14 @@
 /* x between -limit and limit; NaN as it is */
 INLINE vec NAME(clamped)(vec x, REAL limit) { return larger_of(splat(-limit), smaller_of(splat(limit), x)); }
 
-/* exp(times x): 2^n, and q by way of the pointer. Here r is |r| <= ln 2 / (2 times), so that the coefficients take the powers of `times`. In float32
- * these are the ones of least error (1.4e-8 of the result) in place of one more of Taylor's. */
+/* exp(times x): 2^n, and q by way of the pointer. Here |r| <= ln 2 / (2 times), so that the coefficients take the powers of `times`. */
 INLINE vec NAME(exp_parts)(vec x, const int times, vec *q) {
     const vec rounder = splat((REAL)ROUNDER), shifted = x * splat((REAL)(times * 1.4426950408889634)) + rounder, n = shifted - rounder;
-    const REAL t2 = (REAL)(times * times), t3 = t2 * (REAL)times, t4 = t2 * t2;
+    const REAL t2 = (REAL)(times * times), t3 = t2 * (REAL)times, t4 = t2 * t2, t6 = t2 * t4;
     vec r = x - n * splat((REAL)(LN2_HIGH / times));
     r = r - n * splat((REAL)(LN2_LOW / times));
 #if REAL_BITS == 64
-    const REAL t6 = t2 * t4, t8 = t4 * t4, t10 = t2 * t8, t12 = t4 * t8;
+    const REAL t8 = t4 * t4, t10 = t2 * t8, t12 = t4 * t8;
     vec p = splat((REAL)(t12 * times / 6227020800.0));
     p = p * r + splat((REAL)(t12 / 479001600.0));
     p = p * r + splat((REAL)(t10 * times / 39916800.0));
@@ -38,18 +37,14 @@ INLINE vec NAME(exp_parts)(vec x, const int times, vec *q) {
     p = p * r + splat((REAL)(t8 * times / 362880.0));
     p = p * r + splat((REAL)(t8 / 40320.0));
     p = p * r + splat((REAL)(t6 * times / 5040.0));
-    p = p * r + splat((REAL)(t6 / 720.0));
-    p = p * r + splat((REAL)(t4 * times / 120.0));
-    p = p * r + splat((REAL)(t4 / 24.0));
-    p = p * r + splat((REAL)(t3 / 6.0));
-    p = p * r + splat((REAL)(t2 / 2.0));
+    p = p * r + splat((REAL)(t6 * EXP_6));
 #else
-    vec p = splat(t4 * t2 * 0.0013946555f);
-    p = p * r + splat(t3 * t2 * 0.0083666439f);
-    p = p * r + splat(t4 * 0.041666281f);
-    p = p * r + splat(t3 * 0.16666543f);
-    p = p * r + splat(t2 * 0.50000001f);
+    vec p = splat((REAL)(t6 * EXP_6));
 #endif
+    p = p * r + splat((REAL)(t4 * times * EXP_5));
+    p = p * r + splat((REAL)(t4 * EXP_4));
+    p = p * r + splat((REAL)(t3 * EXP_3));
+    p = p * r + splat((REAL)(t2 * EXP_2));
     *q = p * (r * r) + splat((REAL)times) * r;
     const ivec one = (ivec)splat((REAL)1) - ((ivec)rounder << FRACTION_BITS);
     return (vec)(((ivec)shifted << FRACTION_BITS) + one);
