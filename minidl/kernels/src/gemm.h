@@ -183,21 +183,33 @@ INLINE NAME(item) NAME(item_at)(const NAME(matrices) *g, NAME(blocks) blocks, NA
     return found;
 }
 
-/* sums[i] = (add: +=) the sum of row i of m rows of A that lie side by side; four steps of k in turn, so that no addition waits for the last. */
-static void NAME(sum_rows_of_a)(const REAL *a, isize a_col, isize m, isize kc, REAL *sums, int add) {
-    for (isize i = 0; i < m; i += LANES) {
-        const isize n = min_size(LANES, m - i);
-        vec sum[4] = {{0}};
-        isize k = 0;
-        for (; k + 4 <= kc; k += 4) {
+/* sums[i] = (add: +=) the sum of row i of m rows of A that lie side by side. Some vectors of rows at a time, so that each step of k reads whole
+ * lines; even and odd steps apart, so that no addition waits for the last; lines of later steps, often pages further on, come nearer. */
+#define SUM_VECS 4
+#define SUM_AHEAD 16
+INLINE void NAME(sum_some_rows)(const int vecs, const REAL *a, isize a_col, isize n, isize kc, REAL *sums, int add) {
+    vec sum[2][SUM_VECS] = {{{0}}};
+    isize k = 0;
+    for (; k + 2 <= kc; k += 2)
+        UNROLL(2)
+        for (int odd = 0; odd < 2; odd++)
             UNROLL(4)
-            for (int step = 0; step < 4; step++) sum[step] += load_up_to(a + (k + step) * a_col + i, n);
-        }
-        for (; k < kc; k++) sum[0] += load_up_to(a + k * a_col + i, n);
-        sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-        if (add) sum[0] += load_up_to(sums + i, n);
-        store_up_to(sums + i, sum[0], n);
+            for (int j = 0; j < vecs; j++) {
+                sum[odd][j] += load_up_to(a + (k + odd) * a_col + j * LANES, n - j * LANES);
+                __builtin_prefetch(a + (k + odd + SUM_AHEAD) * a_col + j * LANES);
+            }
+    for (int j = 0; j < vecs; j++) {
+        if (k < kc) sum[0][j] += load_up_to(a + k * a_col + j * LANES, n - j * LANES);
+        sum[0][j] += sum[1][j];
+        if (add) sum[0][j] += load_up_to(sums + j * LANES, n - j * LANES);
+        store_up_to(sums + j * LANES, sum[0][j], n - j * LANES);
     }
+}
+
+static void NAME(sum_rows_of_a)(const REAL *a, isize a_col, isize m, isize kc, REAL *sums, int add) {
+    isize i = 0;
+    for (; i + SUM_VECS * LANES <= m; i += SUM_VECS * LANES) NAME(sum_some_rows)(SUM_VECS, a + i, a_col, SUM_VECS * LANES, kc, sums + i, add);
+    for (; i < m; i += LANES) NAME(sum_some_rows)(1, a + i, a_col, min_size(LANES, m - i), kc, sums + i, add);
 }
 
 /* Whether A is read where it lies, as so few panels meet it that packing would cost more than it saves: rows that are contiguous, or that
