@@ -131,7 +131,7 @@ def recurrent_grad(
     cell, update_sign, gates, w_ih, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, grad_out, grad_h_n, grad_c_n,
     grad_x, grad_gates, grad_h, grad_h0, grad_c0, starts, sizes, row_step, n_threads
 ):  # fmt: skip
-    """Backward through time: gradients of the sums that enter the gates, and of the initial states.
+    """Backward through time: gradients of the sums that enter the gates, of the initial states, and of x.
 
     grad_x:     the gradient of x, of an rnn or lstm of one direction; w_ih belongs to it. Both may be None.
     grad_gates: per row in the order of the gates, for gru n, r, z and then what reaches W_hn h + b_hn (n's times r).

@@ -3,7 +3,6 @@
  *     for each direction                                       side by side, when there are threads for it
  *       pack the recurrent weights: panels of NR units, the panels of the gates of the same units one behind the other
  *       for each step, first to last (or last to first)
- *         find the rows of the step: where they lie, what came before
  *         for each tile of NR units                            one panel per gate: second cache
  *           for each chunk of rows                             rows: first cache; sums go into a buffer there
  *             one micro-kernel call per gate and MR rows
@@ -136,7 +135,7 @@ static void NAME(row_product)(const REAL *panel, isize sum, isize width, const N
     }
 }
 
-/* Rows of step t that are worked on together, found once for all tiles: their sequences, where these have the step, the cell (lstm) or state
+/* Rows of step t that are worked on together, found once for all tiles where these are all rows: their sequences, where these have the step, the cell (lstm) or state
  * (gru) before it, and whether they end with it. */
 typedef struct {
     isize t, count, sequence[CHUNK_ROWS], row[CHUNK_ROWS];

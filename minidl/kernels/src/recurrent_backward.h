@@ -163,17 +163,20 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     NAME(factor) factor;
     REAL sums[CHUNK_ROWS * NR] __attribute__((aligned(64)));
     chunk.t = t;
+    chunk.count = 0;
     factor.at = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
     factor.cut = p->k;
     for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
-            chunk.count = min_size(CHUNK_ROWS, rows - first);
-            for (isize i = 0; i < chunk.count; i++) {
-                NAME(find_row)(w, &chunk, i, NAME(own_row)(w, first + i));
-                factor.row[0][i] = chunk.row[i] * row_size;
+            if (chunk.count == 0 || rows > CHUNK_ROWS) {
+                chunk.count = min_size(CHUNK_ROWS, rows - first);
+                for (isize i = 0; i < chunk.count; i++) {
+                    NAME(find_row)(w, &chunk, i, NAME(own_row)(w, first + i));
+                    factor.row[0][i] = chunk.row[i] * row_size;
+                }
+                NAME(cut_rows)(&factor, p, chunk.count);
             }
-            NAME(cut_rows)(&factor, p, chunk.count);
             NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
             for (isize i = 0; i < chunk.count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, &chunk, i);
         }

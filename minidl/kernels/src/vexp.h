@@ -37,14 +37,13 @@
 #define EXP_5 0.0083666439f
 #define EXP_4 0.041666281f
 #define EXP_3 0.16666543f
-#define EXP_2 0.50000001f
 #else
 #define EXP_6 (1.0 / 720)
 #define EXP_5 (1.0 / 120)
 #define EXP_4 (1.0 / 24)
 #define EXP_3 (1.0 / 6)
-#define EXP_2 0.5
 #endif
+#define EXP_2 0.5
 
 /* 2^n p; n as well behind the rounder's bits in `shifted` */
 INLINE vec NAME(times_power)(vec p, vec n, vec shifted) {

@@ -22,7 +22,8 @@
 /* x between -limit and limit; NaN as it is */
 INLINE vec NAME(clamped)(vec x, REAL limit) { return larger_of(splat(-limit), smaller_of(splat(limit), x)); }
 
-/* exp(times x): 2^n, and q by way of the pointer. Here |r| <= ln 2 / (2 times), so that the coefficients take the powers of `times`. */
+/* exp(times x): 2^n, and q by way of the pointer. Here |r| <= ln 2 / (2 |times|), so that the coefficients take the powers of `times`: one of two
+ * in size, or the parts of ln 2 would not be divided exactly. */
 INLINE vec NAME(exp_parts)(vec x, const int times, vec *q) {
     const vec rounder = splat((REAL)ROUNDER), shifted = x * splat((REAL)(times * 1.4426950408889634)) + rounder, n = shifted - rounder;
     const REAL t2 = (REAL)(times * times), t3 = t2 * (REAL)times, t4 = t2 * t2, t6 = t2 * t4;
@@ -46,8 +47,7 @@ INLINE vec NAME(exp_parts)(vec x, const int times, vec *q) {
     p = p * r + splat((REAL)(t3 * EXP_3));
     p = p * r + splat((REAL)(t2 * EXP_2));
     *q = p * (r * r) + splat((REAL)times) * r;
-    const ivec one = (ivec)splat((REAL)1) - ((ivec)rounder << FRACTION_BITS);
-    return (vec)(((ivec)shifted << FRACTION_BITS) + one);
+    return (vec)(((ivec)shifted << FRACTION_BITS) + (ivec)splat((REAL)1)); /* the rounder's own low bits are 0 */
 }
 
 INLINE vec NAME(vtanh)(vec x) {
