@@ -32,18 +32,30 @@
 #define FRACTION_BITS 52
 #endif
 
+/* (exp(times r) - 1 - times r) / r^2, |times r| <= ln 2 / 2 */
+INLINE vec NAME(exp_tail)(vec r, const int times) {
+    const REAL t2 = (REAL)(times * times), t3 = t2 * (REAL)times, t4 = t2 * t2, t5 = t4 * (REAL)times, t6 = t2 * t4;
 #if REAL_BITS == 32
-#define EXP_6 0.0013946555f
-#define EXP_5 0.0083666439f
-#define EXP_4 0.041666281f
-#define EXP_3 0.16666543f
+    vec p = splat((REAL)(t6 * 0.0013946555f));
+    p = p * r + splat((REAL)(t5 * 0.0083666439f));
+    p = p * r + splat((REAL)(t4 * 0.041666281f));
+    p = p * r + splat((REAL)(t3 * 0.16666543f));
 #else
-#define EXP_6 (1.0 / 720)
-#define EXP_5 (1.0 / 120)
-#define EXP_4 (1.0 / 24)
-#define EXP_3 (1.0 / 6)
+    const REAL t8 = t4 * t4, t10 = t2 * t8, t12 = t4 * t8;
+    vec p = splat((REAL)(t12 * times / 6227020800.0));
+    p = p * r + splat((REAL)(t12 / 479001600.0));
+    p = p * r + splat((REAL)(t10 * times / 39916800.0));
+    p = p * r + splat((REAL)(t10 / 3628800.0));
+    p = p * r + splat((REAL)(t8 * times / 362880.0));
+    p = p * r + splat((REAL)(t8 / 40320.0));
+    p = p * r + splat((REAL)(t6 * times / 5040.0));
+    p = p * r + splat((REAL)(t6 * (1.0 / 720)));
+    p = p * r + splat((REAL)(t5 * (1.0 / 120)));
+    p = p * r + splat((REAL)(t4 * (1.0 / 24)));
+    p = p * r + splat((REAL)(t3 * (1.0 / 6)));
 #endif
-#define EXP_2 0.5
+    return p * r + splat((REAL)(t2 * 0.5));
+}
 
 /* 2^n p; n as well behind the rounder's bits in `shifted` */
 INLINE vec NAME(times_power)(vec p, vec n, vec shifted) {
@@ -67,22 +79,7 @@ INLINE vec NAME(vexp)(vec x) {
     const vec rounder = splat((REAL)ROUNDER), shifted = inside * splat((REAL)1.4426950408889634) + rounder, n = shifted - rounder;
     vec r = inside - n * splat((REAL)LN2_HIGH);
     r = r - n * splat((REAL)LN2_LOW);
-#if REAL_BITS == 64
-    vec p = splat((REAL)(1.0 / 6227020800.0));
-    p = p * r + splat((REAL)(1.0 / 479001600.0));
-    p = p * r + splat((REAL)(1.0 / 39916800.0));
-    p = p * r + splat((REAL)(1.0 / 3628800.0));
-    p = p * r + splat((REAL)(1.0 / 362880.0));
-    p = p * r + splat((REAL)(1.0 / 40320.0));
-    p = p * r + splat((REAL)(1.0 / 5040.0));
-    p = p * r + splat((REAL)EXP_6);
-#else
-    vec p = splat((REAL)EXP_6);
-#endif
-    p = p * r + splat((REAL)EXP_5);
-    p = p * r + splat((REAL)EXP_4);
-    p = p * r + splat((REAL)EXP_3);
-    p = p * r + splat((REAL)EXP_2);
+    vec p = NAME(exp_tail)(r, 1);
     p = p * r + splat((REAL)1);
     p = p * r + splat((REAL)1);
     const vec y = NAME(times_power)(p, n, shifted);

@@ -26,27 +26,9 @@ INLINE vec NAME(clamped)(vec x, REAL limit) { return larger_of(splat(-limit), sm
  * in size, or the parts of ln 2 would not be divided exactly. */
 INLINE vec NAME(exp_parts)(vec x, const int times, vec *q) {
     const vec rounder = splat((REAL)ROUNDER), shifted = x * splat((REAL)(times * 1.4426950408889634)) + rounder, n = shifted - rounder;
-    const REAL t2 = (REAL)(times * times), t3 = t2 * (REAL)times, t4 = t2 * t2, t6 = t2 * t4;
     vec r = x - n * splat((REAL)(LN2_HIGH / times));
     r = r - n * splat((REAL)(LN2_LOW / times));
-#if REAL_BITS == 64
-    const REAL t8 = t4 * t4, t10 = t2 * t8, t12 = t4 * t8;
-    vec p = splat((REAL)(t12 * times / 6227020800.0));
-    p = p * r + splat((REAL)(t12 / 479001600.0));
-    p = p * r + splat((REAL)(t10 * times / 39916800.0));
-    p = p * r + splat((REAL)(t10 / 3628800.0));
-    p = p * r + splat((REAL)(t8 * times / 362880.0));
-    p = p * r + splat((REAL)(t8 / 40320.0));
-    p = p * r + splat((REAL)(t6 * times / 5040.0));
-    p = p * r + splat((REAL)(t6 * EXP_6));
-#else
-    vec p = splat((REAL)(t6 * EXP_6));
-#endif
-    p = p * r + splat((REAL)(t4 * times * EXP_5));
-    p = p * r + splat((REAL)(t4 * EXP_4));
-    p = p * r + splat((REAL)(t3 * EXP_3));
-    p = p * r + splat((REAL)(t2 * EXP_2));
-    *q = p * (r * r) + splat((REAL)times) * r;
+    *q = NAME(exp_tail)(r, times) * (r * r) + splat((REAL)times) * r;
     return (vec)(((ivec)shifted << FRACTION_BITS) + (ivec)splat((REAL)1)); /* the rounder's own low bits are 0 */
 }
 
