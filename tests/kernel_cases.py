@@ -403,14 +403,12 @@ def softmax_cases(rng, dtype):
         shares = np.abs(finite) / (1 + np.abs(finite).sum(axis=1, keepdims=True))
         for is_log, y in [(False, shares), (True, -np.abs(finite))]:
             yield "softmax_grad", [values(rng, x.shape, dtype), y, poisoned(x.shape, dtype), is_log], {2}
-        log_sum = np.log(np.exp(finite - finite.max(1, keepdims=True)).sum(1)).astype(dtype) if rows else np.zeros(0, dtype)
+        most = finite.max(1)
+        stats = np.stack([np.log(np.exp(finite - most[:, None]).sum(1)), most]).astype(dtype)
         for w, smoothing in [(None, 0.0), (weight, 0.0), (None, 0.1), (weight, 0.3)]:
-            yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned(rows, dtype), -100, smoothing], {3, 4}
-            yield (
-                "cross_entropy_grad",
-                [finite, target, w, log_sum, values(rng, rows, dtype), poisoned(x.shape, dtype), -100, smoothing],
-                {5},
-            )
+            yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned((2, rows), dtype), -100, smoothing], {3, 4}
+            for grad in (values(rng, rows, dtype), values(rng, (), dtype)):
+                yield "cross_entropy_grad", [finite, target, w, stats, grad, poisoned(x.shape, dtype), -100, smoothing], {5}
 
 
 def optimiser_cases(rng, dtype):

@@ -3,7 +3,7 @@
 
 cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray weight, int64_t ignore_index) except? -1:
     """Check shapes and the range of labels: one from outside would be read from foreign memory. Returns their total weight."""
-    cdef Py_ssize_t rows, cols, i
+    cdef Py_ssize_t rows, cols, i, kept = 0
     cdef double total = 0
     cdef bint single = cnp.PyArray_TYPE(logits) == cnp.NPY_FLOAT32
     cdef const int64_t *label
@@ -22,11 +22,16 @@ cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray we
             continue
         if not 0 <= label[i] < cols:
             raise IndexError(f"cross_entropy: targets must lie in 0 to {cols - 1}, got {label[i]}")
-        if weight is None:
-            total += 1
-        else:
+        kept += 1
+        if weight is not None:
             total += (<float *> data(weight))[label[i]] if single else (<double *> data(weight))[label[i]]
-    return total
+    return total if weight is not None else <double> kept
+
+
+cdef int two_per_row(cnp.ndarray logits, cnp.ndarray stats) except -1:
+    if cnp.PyArray_SIZE(stats) != 2 * logits.shape[0]:
+        raise ValueError(f"cross_entropy: stats must be (2, {logits.shape[0]}), got {(<object> stats).shape}")
+    return 0
 
 
 cdef int matrix(cnp.ndarray x) except -1:
@@ -87,30 +92,30 @@ def cross_entropy(
     cnp.ndarray target,          # IN   (N,) int64, each in 0 .. C - 1 or ignore_index
     cnp.ndarray weight,          # IN   (C,) or None
     cnp.ndarray loss,            # OUT  (N,)
-    cnp.ndarray log_sum,         # OUT  (N,) log of the sum of exp(x - max) of each row, for the gradient
+    cnp.ndarray stats,           # OUT  (2, N) for the gradient: log of the sum of exp(x - max) of each row; max, 0 where that is infinite
     int64_t ignore_index,
     double label_smoothing,
     int n_threads,
 ):
-    """Loss of each row (formula: src/softmax.h); returns the sum of the weights of the targets that are not ignored."""
+    """Loss of each row (formula: src/softmax.h); returns (sum of the weights of the targets that are not ignored, sum of the losses)."""
     cdef const kernel_table *table = table_of(logits)
-    cdef double total = check_targets(logits, target, weight, ignore_index)
+    cdef double total = check_targets(logits, target, weight, ignore_index), losses
     writeable(logits, loss)
-    writeable(logits, log_sum)
     same_size(target, loss)
-    same_size(target, log_sum)
+    writeable(logits, stats)
+    two_per_row(logits, stats)
     with nogil:
-        table.cross_entropy(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight), ignore_index,
-                            label_smoothing, data(loss), data(log_sum), n_threads)
-    return total
+        losses = table.cross_entropy(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight),
+                                     ignore_index, label_smoothing, data(loss), data(stats), n_threads)
+    return total, losses
 
 
 def cross_entropy_grad(
     cnp.ndarray logits,          # IN   (N, C), C-contiguous
     cnp.ndarray target,          # IN   (N,) int64
     cnp.ndarray weight,          # IN   (C,) or None
-    cnp.ndarray log_sum,         # IN   (N,) from cross_entropy
-    cnp.ndarray grad_loss,       # IN   (N,)
+    cnp.ndarray stats,           # IN   (2, N) from cross_entropy
+    cnp.ndarray grad_loss,       # IN   (N,), or one value for all rows
     cnp.ndarray grad_logits,     # OUT  (N, C)
     int64_t ignore_index,
     double label_smoothing,
@@ -118,13 +123,15 @@ def cross_entropy_grad(
 ):
     """Gradient of `cross_entropy` with respect to logits."""
     cdef const kernel_table *table = table_of(logits)
+    cdef bint one = cnp.PyArray_SIZE(grad_loss) == 1
     check_targets(logits, target, weight, ignore_index)
-    same_kind(logits, log_sum)
+    same_kind(logits, stats)
+    two_per_row(logits, stats)
     same_kind(logits, grad_loss)
-    same_size(target, log_sum)
-    same_size(target, grad_loss)
+    if not one:
+        same_size(target, grad_loss)
     writeable(logits, grad_logits)
     same_size(logits, grad_logits)
     with nogil:
         table.cross_entropy_grad(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight), ignore_index,
-                                 label_smoothing, data(log_sum), data(grad_loss), data(grad_logits), n_threads)
+                                 label_smoothing, data(stats), data(grad_loss), not one, data(grad_logits), n_threads)

@@ -16,30 +16,33 @@ __all__ = ["cross_entropy", "nll_loss"]
 class CrossEntropy(Function, arrays=True):
     """logits (N, C), target (N,) int64, weight (C,) or None -> losses (N,), or their sum times `share(total weight)`."""
 
-    __slots__ = ("factor", "log_sum", "options", "target", "weight")
+    __slots__ = ("factor", "options", "stats", "target", "weight")
 
     def forward(ctx, logits, target, weight, ignore_index, label_smoothing, share):
         ctx.save_for_backward(logits, target)  # the target too, so that a change in place is noticed
         ctx.target, ctx.weight, ctx.options = target, weight, (ignore_index, label_smoothing)
-        loss, ctx.log_sum = empty(target.shape, logits.dtype), empty(target.shape, logits.dtype)
-        total = kernels.cross_entropy(ascontiguous(logits), target, weight, loss, ctx.log_sum, *ctx.options, n_threads())
+        loss, ctx.stats = empty(target.shape, logits.dtype), empty((2, *target.shape), logits.dtype)
+        total, summed = kernels.cross_entropy(ascontiguous(logits), target, weight, loss, ctx.stats, *ctx.options, n_threads())
         ctx.factor = None if share is None else share(total)
-        return loss if share is None else loss.sum() * loss.dtype.type(ctx.factor)
+        return loss if share is None else np.array(summed * ctx.factor, loss.dtype)
 
     def backward(ctx, grad):
         logits, _ = ctx.saved_tensors
-        rows = grad if ctx.factor is None else repeated(grad * ctx.factor, len(ctx.target))  # (N,)
-        grad_logits = CrossEntropyGrad.apply(rows, logits, ctx.target, ctx.weight, ctx.log_sum, *ctx.options)
+        rows = grad if ctx.factor is None else grad * ctx.factor  # (N,) or, one for all, ()
+        if isinstance(rows, Tensor):
+            rows = rows.expand(ctx.target.size)
+            grad_logits = CrossEntropyGrad.apply(rows, logits, ctx.target, ctx.weight, ctx.stats, *ctx.options)
+        else:
+            grad_logits = slope_times(rows, logits, ctx.target, ctx.weight, ctx.stats, *ctx.options)
         return grad_logits, None, None, None, None, None
 
 
-def repeated(value, n):
-    """A 0-d tensor or a number of NumPy's, n times: (n,)."""
-    if isinstance(value, Tensor):
-        return value.expand(n)
-    values = empty((n,), value.dtype)
-    values.fill(value)
-    return values
+def slope_times(grad, logits, target, weight, stats, ignore_index, label_smoothing):
+    """What `CrossEntropyGrad` computes, of arrays."""
+    out = empty(logits.shape, logits.dtype)
+    grad, logits = ascontiguous(grad), ascontiguous(logits)
+    kernels.cross_entropy_grad(logits, target, weight, stats, grad, out, ignore_index, label_smoothing, n_threads())
+    return out
 
 
 SHARES = {"none": None, "sum": lambda total: 1.0, "mean": lambda total: 1.0 / total if total else float("nan")}
@@ -50,13 +53,10 @@ class CrossEntropyGrad(Function, arrays=True):
 
     __slots__ = ("options", "target", "weight")
 
-    def forward(ctx, grad, logits, target, weight, log_sum, ignore_index, label_smoothing):
+    def forward(ctx, grad, logits, target, weight, stats, ignore_index, label_smoothing):
         ctx.save_for_backward(grad, logits)
         ctx.target, ctx.weight, ctx.options = target, weight, (ignore_index, label_smoothing)
-        out = empty(logits.shape, logits.dtype)
-        grad, logits = ascontiguous(grad), ascontiguous(logits)
-        kernels.cross_entropy_grad(logits, target, weight, log_sum, grad, out, *ctx.options, n_threads())
-        return out
+        return slope_times(grad, logits, target, weight, stats, *ctx.options)
 
     def backward(ctx, grad_out):
         grad, logits = ctx.saved_tensors

@@ -4,17 +4,18 @@ import numpy as np
 
 
 def shifted(x):
-    """d[n, c] = x[n, c] - the largest of its row, where that is finite, and log(sum over c of exp(d[n, c]))."""
+    """d[n, c] = x[n, c] - shift[n], log(sum over c of exp(d[n, c])), and shift: the largest of the row where that is finite, else 0."""
     most = x.max(axis=1)
     finite = np.isfinite(most)
+    shift = np.where(finite, most, 0)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        d = x - np.where(finite, most, 0)[:, None]
-        return d, np.where(finite, np.log(np.exp(d).sum(axis=1)), most)
+        d = x - shift[:, None]
+        return d, np.where(finite, np.log(np.exp(d).sum(axis=1)), most), shift
 
 
 def log_softmax(x, out, n_threads):
     """out[n, c] = x[n, c] - log(sum over j of exp(x[n, j]))."""
-    d, log_sum = shifted(x)
+    d, log_sum, _ = shifted(x)
     with np.errstate(invalid="ignore"):
         out[...] = d - log_sum[:, None]
 
@@ -34,12 +35,12 @@ def softmax_grad(grad, out, grad_x, is_log, n_threads):
         grad_x[...] = out * (grad - (grad * out).sum(axis=1, keepdims=True))
 
 
-def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smoothing, n_threads):
+def cross_entropy(logits, target, weight, loss, stats, ignore_index, label_smoothing, n_threads):
     """loss[n] = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c]), 0 where target is ignore_index.
 
-    d and log_sum are those of `shifted`.
+    d and log_sum are those of `shifted`, stats is (log_sum, shift).
 
-    Returns the sum of the weights of the targets that are not ignored.
+    Returns the sum of the weights of the targets that are not ignored, and the sum of the losses.
     """
     rows, cols = logits.shape
     kept = target != ignore_index
@@ -47,16 +48,17 @@ def cross_entropy(logits, target, weight, loss, log_sum, ignore_index, label_smo
         raise IndexError(f"cross_entropy: targets must lie in 0 to {cols - 1}")
     label = np.where(kept, target, 0)
     class_weight = np.ones(cols, logits.dtype) if weight is None else weight
-    d, log_sum[...] = shifted(logits)
+    d, log_sum, shift = shifted(logits)
+    stats[...] = log_sum, shift
     with np.errstate(invalid="ignore"):
         loss[...] = (1 - label_smoothing) * class_weight[label] * (log_sum - d[np.arange(rows), label])
         if label_smoothing > 0:
             loss += label_smoothing / cols * (class_weight * (log_sum[:, None] - d)).sum(axis=1)
     loss[~kept] = 0
-    return float(class_weight[target[kept]].sum())
+    return float(class_weight[target[kept]].sum()), float(loss.sum(dtype=np.float64))
 
 
-def cross_entropy_grad(logits, target, weight, log_sum, grad_loss, grad_logits, ignore_index, label_smoothing, n_threads):
+def cross_entropy_grad(logits, target, weight, stats, grad_loss, grad_logits, ignore_index, label_smoothing, n_threads):
     """d loss[n] / d x[n, c] = ((1 - s) w[y] + s W / C) softmax[c] - (1 - s) w[y] [c = y] - s w[c] / C."""
     rows, cols = logits.shape
     kept = target != ignore_index
@@ -65,7 +67,7 @@ def cross_entropy_grad(logits, target, weight, log_sum, grad_loss, grad_logits, 
     sharp = (1 - label_smoothing) * class_weight[label]  # (N,)
     smooth = label_smoothing / cols
     with np.errstate(invalid="ignore"):
-        share = np.exp(shifted(logits)[0] - log_sum[:, None])  # (N, C)
+        share = np.exp((logits - stats[1][:, None]) - stats[0][:, None])  # (N, C)
     slope = (sharp + smooth * class_weight.sum())[:, None] * share - smooth * class_weight
     slope[np.arange(rows), label] -= sharp
-    grad_logits[...] = np.where(kept[:, None], grad_loss[:, None] * slope, 0)
+    grad_logits[...] = np.where(kept[:, None], grad_loss.reshape(-1, 1) * slope, 0)

@@ -5,7 +5,7 @@
  *     loss = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c])       s: label smoothing
  *
  * The maximum is subtracted first, so that exp cannot overflow and large values lose no digits of their differences.
- * Cross-entropy keeps only log_sum for its gradient:
+ * Cross-entropy keeps only log_sum and the largest value of each row for its gradient:
  *
  *     d loss / d x[c] = ((1 - s) w[y] + s W / C) softmax[c] - (1 - s) w[y] [c = y] - s w[c] / C,    W = sum of w */
 #ifndef MINIDL_SOFTMAX_H
@@ -14,83 +14,97 @@
 #include "kernels.h"
 #include "simd.h"
 #include "threads.h"
-#include "vexp.h"
+#include "vlog.h"
 
 #define FEW_VECS 16
+#define BLOCK_VALUES 4096
 
 /* n values at p, the rest of the vector filled with `filler`. */
 INLINE vec NAME(load_filled)(const REAL *p, isize n, REAL filler) {
     return n >= LANES ? load(p) : choose(first_lanes(n), load_part(p, n), splat(filler));
 }
 
-/* The larger of each lane, NaN where either is. */
-INLINE vec NAME(larger)(vec a, vec b) { return choose((ivec)(a >= b) | (ivec)(a != a), a, b); }
-
-/* The largest of the lanes, NaN when any is: halves against halves. */
-INLINE REAL NAME(max_lanes)(vec v) {
-#if VB / (REAL_BITS / 8) == 16
-    v = NAME(larger)(v, SHUFFLE(VB, v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-    v = NAME(larger)(v, SHUFFLE(VB, v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
-    v = NAME(larger)(v, SHUFFLE(VB, v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
-#elif VB / (REAL_BITS / 8) == 8
-    v = NAME(larger)(v, SHUFFLE(VB, v, v, 4, 5, 6, 7, 0, 1, 2, 3));
-    v = NAME(larger)(v, SHUFFLE(VB, v, v, 2, 3, 0, 1, 2, 3, 0, 1));
-#elif VB / (REAL_BITS / 8) == 4
-    v = NAME(larger)(v, SHUFFLE(VB, v, v, 2, 3, 0, 1));
-#endif
-    return (v[0] >= v[1] || v[0] != v[0]) ? v[0] : v[1];
+/* The larger of each lane; `careful`: NaN where either is. */
+INLINE vec NAME(larger)(const int careful, vec a, vec b) {
+    return careful ? choose((ivec)(a >= b) | (ivec)(a != a), a, b) : larger_of(a, b);
 }
 
-/* NaN when any value is. A NaN makes the sum of a row NaN, so that it is looked for only once: `careful` is for rows without a finite
- * largest value. Two maxima side by side, as each waits for the one before. */
+/* The largest of the lanes: halves against halves. */
+INLINE REAL NAME(max_lanes)(const int careful, vec v) {
+#if VB / (REAL_BITS / 8) == 16
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0));
+#elif VB / (REAL_BITS / 8) == 8
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 4, 5, 6, 7, 0, 1, 2, 3));
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 2, 3, 0, 1, 2, 3, 0, 1));
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 1, 0, 1, 0, 1, 0, 1, 0));
+#elif VB / (REAL_BITS / 8) == 4
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 2, 3, 0, 1));
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 1, 0, 1, 0));
+#else
+    v = NAME(larger)(careful, v, SHUFFLE(VB, v, v, 1, 0));
+#endif
+    return v[0];
+}
+
+/* NaN when any value is, if `careful`, which only rows without a finite largest value need: in others a NaN makes the sum NaN anyway. Two
+ * maxima side by side, as each waits for the one before. */
 INLINE REAL NAME(row_max_of)(const int careful, const REAL *x, isize n) {
     const REAL least = -(REAL)INFINITY;
     vec even = splat(least), odd = splat(least);
     for (isize i = 0; i < n; i += 2 * LANES) {
-        const vec a = NAME(load_filled)(x + i, n - i, least);
-        even = careful ? NAME(larger)(even, a) : larger_of(even, a);
-        if (n - i <= LANES) continue;
-        const vec b = NAME(load_filled)(x + i + LANES, n - i - LANES, least);
-        odd = careful ? NAME(larger)(odd, b) : larger_of(odd, b);
+        even = NAME(larger)(careful, even, NAME(load_filled)(x + i, n - i, least));
+        if (n - i > LANES) odd = NAME(larger)(careful, odd, NAME(load_filled)(x + i + LANES, n - i - LANES, least));
     }
-    return NAME(max_lanes)(NAME(larger)(even, odd));
+    return NAME(max_lanes)(careful, NAME(larger)(careful, even, odd));
 }
 INLINE REAL NAME(row_max)(const REAL *x, isize n) {
     const REAL most = NAME(row_max_of)(0, x, n);
     return most - most == 0 ? most : NAME(row_max_of)(1, x, n);
 }
 
-/* The largest value, where it is finite: what is subtracted from a row. */
-INLINE REAL NAME(row_shift)(const REAL *x, isize n) {
-    const REAL most = NAME(row_max)(x, n);
-    return most - most == 0 ? most : 0;
-}
-
-/* log of the sum of exp(x - shift): infinite when the largest value is, NaN when any value is. */
-INLINE REAL NAME(row_log_sum)(const REAL *x, isize n, REAL *shift) {
-    const REAL most = NAME(row_max)(x, n);
+/* Sum of exp(x - most), most being the largest value, if that is finite; else exp of it: 0, infinity or NaN. */
+INLINE REAL NAME(row_sum)(const REAL *x, isize n, REAL most) {
     vec sum = {0};
-    *shift = 0;
-    if (!(most - most == 0)) return most;
-    *shift = most;
+    if (!(most - most == 0)) return most < 0 ? 0 : most;
     for (isize i = 0; i < n; i += LANES) sum += NAME(vexp)(NAME(load_filled)(x + i, n - i, -(REAL)INFINITY) - splat(most));
-    return (REAL)log((double)sum_lanes(sum));
+    return sum_lanes(sum);
 }
 
-static double softmax_cost(isize rows, isize cols, isize value) { return rows * (30.0 + cols * (double)value * 0.3); }
+/* Rows that are taken together: they stay in the first cache from one pass over them to the next. */
+static isize NAME(rows_together)(isize cols) { return min_size(LANES, max_size(1, BLOCK_VALUES / max_size(1, cols))); }
+
+/* log_sum of so many rows, and what is subtracted from them, the largest value where it is finite. Rows do not wait for each other, as the
+ * steps of one do, and one logarithm serves all. */
+static __attribute__((noinline)) void NAME(log_sums)(const REAL *x, isize rows, isize cols, REAL *log_sum, REAL *shift) {
+    REAL most[VB / sizeof(REAL)], sums[VB / sizeof(REAL)] = {0};
+    for (isize i = 0; i < rows; i++) most[i] = NAME(row_max)(x + i * cols, cols);
+    for (isize i = 0; i < rows; i++) {
+        sums[i] = NAME(row_sum)(x + i * cols, cols, most[i]);
+        shift[i] = most[i] - most[i] == 0 ? most[i] : 0;
+    }
+    store_up_to(log_sum, NAME(vlog)(load(sums)), rows);
+}
+
+static double softmax_cost(isize rows, isize cols, isize value) { return rows * (8.0 + cols * (double)value * 0.04); }
 
 void NAME(log_softmax)(isize rows, isize cols, const void *x_, void *out_, int n_threads) {
+    const isize block = NAME(rows_together)(cols);
     const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
 #pragma omp for schedule(static)
-        for (isize r = 0; r < rows; r++) {
-            const REAL *x = (const REAL *)x_ + r * cols;
-            REAL *out = (REAL *)out_ + r * cols;
-            REAL shift;
-            const REAL log_sum = NAME(row_log_sum)(x, cols, &shift);
-            for (isize i = 0; i < cols; i += LANES) store_up_to(out + i, (load_up_to(x + i, cols - i) - splat(shift)) - splat(log_sum), cols - i);
+        for (isize first = 0; first < rows; first += block) {
+            const isize count = min_size(block, rows - first);
+            const REAL *x = (const REAL *)x_ + first * cols;
+            REAL *out = (REAL *)out_ + first * cols, log_sum[VB / sizeof(REAL)], shift[VB / sizeof(REAL)];
+            NAME(log_sums)(x, count, cols, log_sum, shift);
+            for (isize r = 0; r < count; r++, x += cols, out += cols)
+                for (isize i = 0; i < cols; i += LANES)
+                    store_up_to(out + i, (load_up_to(x + i, cols - i) - splat(shift[r])) - splat(log_sum[r]), cols - i);
         }
         denormals_on(mode);
     }
@@ -159,45 +173,61 @@ void NAME(softmax_grad)(int is_log, isize rows, isize cols, const void *grad, co
     team_end(team);
 }
 
-/* loss[r] and log_sum[r]; target == ignore gives loss 0. weight may be NULL (all ones). */
-void NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
-                         double smoothing, void *loss_, void *log_sum_, int n_threads) {
-    const REAL *weight = weight_;
-    REAL *loss = loss_, *log_sums = log_sum_;
+/* Sum of the weights of all classes, which may be NULL (all ones). */
+static REAL NAME(total_weight)(isize cols, const REAL *weight) {
+    REAL total = 0;
+    if (!weight) return (REAL)cols;
+    for (isize c = 0; c < cols; c++) total += weight[c];
+    return total;
+}
+
+/* Sum over c of w[c] d[c]. */
+INLINE REAL NAME(weighted_row)(const REAL *x, const REAL *weight, isize n, REAL shift) {
+    vec sum = {0};
+    for (isize i = 0; i < n; i += LANES) {
+        const vec d = NAME(load_filled)(x + i, n - i, shift) - splat(shift);
+        if (weight) sum += load_up_to(weight + i, n - i) * d;
+        else sum += d;
+    }
+    return sum_lanes(sum);
+}
+
+/* loss[r], and log_sum and shift of each row, `rows` values of either, in stats; target == ignore gives loss 0. Returns the sum of the losses. */
+double NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
+                           double smoothing, void *loss_, void *stats, int n_threads) {
+    const REAL *weight = weight_, sharp = (REAL)(1 - smoothing), smooth = (REAL)(smoothing / cols);
+    const REAL total = NAME(total_weight)(cols, weight);
+    REAL *loss = loss_, *log_sum = stats, *shift = log_sum + rows;
+    const isize block = NAME(rows_together)(cols);
     const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
 #pragma omp for schedule(static)
-        for (isize r = 0; r < rows; r++) {
-            const REAL *x = (const REAL *)logits + r * cols;
-            REAL shift;
-            const REAL log_sum = NAME(row_log_sum)(x, cols, &shift);
-            log_sums[r] = log_sum;
-            loss[r] = 0;
-            if (target[r] == ignore) continue;
-            const REAL w = weight ? weight[target[r]] : 1;
-            loss[r] = (REAL)(1 - smoothing) * w * (log_sum - (x[target[r]] - shift));
-            if (smoothing > 0) {
-                REAL smooth = 0;
-                for (isize c = 0; c < cols; c++) smooth += (weight ? weight[c] : 1) * (log_sum - (x[c] - shift));
-                loss[r] += (REAL)(smoothing / cols) * smooth;
+        for (isize first = 0; first < rows; first += block) {
+            const isize count = min_size(block, rows - first);
+            NAME(log_sums)((const REAL *)logits + first * cols, count, cols, log_sum + first, shift + first);
+            for (isize r = first; r < first + count; r++) {
+                const REAL *x = (const REAL *)logits + r * cols;
+                loss[r] = 0;
+                if (target[r] == ignore) continue;
+                loss[r] = sharp * (weight ? weight[target[r]] : 1) * (log_sum[r] - (x[target[r]] - shift[r]));
+                if (smoothing > 0) loss[r] += smooth * (total * log_sum[r] - NAME(weighted_row)(x, weight, cols, shift[r]));
             }
         }
         denormals_on(mode);
     }
     team_end(team);
+    double sums[4] = {0};
+    for (isize r = 0; r < rows; r++) sums[r % 4] += loss[r];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-/* grad_logits from grad_loss[r], by the formula above. */
+/* grad_logits from grad_loss[r grad_step], by the formula above. */
 void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
-                              double smoothing, const void *log_sum_, const void *grad_loss_, void *grad_logits, int n_threads) {
-    const REAL *weight = weight_, *log_sums = log_sum_, *grad_loss = grad_loss_;
-    REAL total = (REAL)cols;
-    if (weight) {
-        total = 0;
-        for (isize c = 0; c < cols; c++) total += weight[c];
-    }
+                              double smoothing, const void *stats, const void *grad_loss, isize grad_step, void *grad_logits, int n_threads) {
+    const REAL *weight = weight_, *log_sums = stats, *shifts = log_sums + rows, smooth = (REAL)(smoothing / cols);
+    const REAL total = NAME(total_weight)(cols, weight);
     const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
 #pragma omp parallel num_threads(team) if (team > 1)
     {
@@ -210,14 +240,13 @@ void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const 
                 zero_run(grad, cols);
                 continue;
             }
-            const REAL g = grad_loss[r], sharp = (REAL)(1 - smoothing) * (weight ? weight[target[r]] : 1), smooth = (REAL)(smoothing / cols);
-            const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]), shift = splat(NAME(row_shift)(x, cols));
+            const REAL g = ((const REAL *)grad_loss)[r * grad_step], sharp = (REAL)(1 - smoothing) * (weight ? weight[target[r]] : 1);
+            const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]), shift = splat(shifts[r]);
             for (isize i = 0; i < cols; i += LANES) {
-                const vec p = scale * NAME(vexp)((NAME(load_filled)(x + i, cols - i, 0) - shift) - log_sum);
-                store_up_to(grad + i, p, cols - i);
+                vec slope = scale * NAME(vexp)((NAME(load_filled)(x + i, cols - i, 0) - shift) - log_sum);
+                if (smoothing > 0) slope -= splat(g * smooth) * (weight ? load_up_to(weight + i, cols - i) : splat(1));
+                store_up_to(grad + i, slope, cols - i);
             }
-            if (smoothing > 0)
-                for (isize c = 0; c < cols; c++) grad[c] -= g * smooth * (weight ? weight[c] : 1);
             grad[target[r]] -= g * sharp;
         }
         denormals_on(mode);
