@@ -412,7 +412,7 @@ def softmax_cases(rng, dtype):
 
 
 def optimiser_cases(rng, dtype):
-    shapes = [(3,), (20000,), (4, 5), (0,), (1,)]
+    shapes = [(3,), (700,), (20000,), (4, 5), (0,), (9000,), (1,), (129,)]
 
     def arrays(positive=False):
         made = [values(rng, shape, dtype) for shape in shapes]

@@ -170,6 +170,8 @@ cdef extern from "threads.h" nogil:
     int team_begin(int n_threads, double cost_ns)
     void team_end(int team)
     unsigned int denormals_off()
+    int thread_index()
+    int team_size()
     void denormals_on(unsigned int mode)
 
 

@@ -1,38 +1,24 @@
 """One-pass updates of the optimisers: all parameters of a step in one parallel region.
 
-The arrays are cut into chunks of CHUNK values; threads take chunks. Every value is updated by itself, so neither the
-chunks nor the threads change a bit.
+The values of all arrays, counted through, are dealt out evenly. Every value is updated by itself, so the threads change no bit.
 """
 
 cdef enum:
-    CHUNK = 8192
-
-cdef struct Piece:
-    Py_ssize_t array
-    Py_ssize_t start
-    Py_ssize_t length
+    WHOLE = 64  # values: arrays are divided at multiples, so that vectors are as they are in the undivided array
 
 
-cdef Py_ssize_t cut(list arrays, Piece *pieces) except -1:
-    """Chunks of all arrays in order; with NULL they are only counted."""
-    cdef Py_ssize_t i, start, size, count = 0
-    for i in range(len(arrays)):
-        size = cnp.PyArray_SIZE(<cnp.ndarray?> arrays[i])
-        start = 0
-        while start < size:
-            if pieces is not NULL:
-                pieces[count] = Piece(i, start, min(<Py_ssize_t> CHUNK, size - start))
-            count += 1
-            start += CHUNK
-    return count
+cdef inline Py_ssize_t within(Py_ssize_t place, Py_ssize_t size) noexcept nogil:
+    """Where an array of this size is divided if `place`, counted from its start, divides all values."""
+    return size if place >= size else max(<Py_ssize_t> 0, place) // WHOLE * WHOLE
 
 
-cdef double work(const Piece *pieces, Py_ssize_t n_pieces, double ns_per_value) noexcept nogil:
-    """Cost of all pieces for one thread; nothing where there is only one, which no second thread can share."""
+cdef Py_ssize_t count_values(list arrays, Py_ssize_t *sizes) except -1:
+    """Number of values of each array; returns that of all."""
     cdef Py_ssize_t i, total = 0
-    for i in range(n_pieces):
-        total += pieces[i].length
-    return total * ns_per_value if n_pieces > 1 else 0.0
+    for i in range(len(arrays)):
+        sizes[i] = cnp.PyArray_SIZE(<cnp.ndarray?> arrays[i])
+        total += sizes[i]
+    return total
 
 
 cdef int pointers(list arrays, list like, void **to) except -1:
@@ -78,18 +64,21 @@ cdef inline void sgd_run(real *param, const real *grad, real *buffer, Py_ssize_t
             param[i] = param[i] - lr * (g + momentum * buffer[i] if nesterov else buffer[i])
 
 
-cdef void sgd_all(real **params, real **grads, real **buffers, const Piece *pieces, Py_ssize_t n_pieces, double lr, double momentum,
-                  double dampening, double decay, bint nesterov, bint maximize, bint first, int n_threads) noexcept nogil:
-    cdef Py_ssize_t i, a, start
+cdef void sgd_all(real **params, real **grads, real **buffers, const Py_ssize_t *sizes, Py_ssize_t n, Py_ssize_t total, double lr,
+                  double momentum, double dampening, double decay, bint nesterov, bint maximize, bint first, int n_threads) noexcept nogil:
+    cdef Py_ssize_t a = 0, offset = 0, from_here = 0, to_here = 0, start = 0, length = 0
     cdef unsigned int mode = 0
-    cdef int team = team_begin(n_threads, work(pieces, n_pieces, sizeof(real) / 16.0))
+    cdef int team = team_begin(n_threads, total * (sizeof(real) / 16.0))
     with nogil, parallel(num_threads=team):
         mode = denormals_off()
-        for i in prange(n_pieces, schedule="static"):
-            a = pieces[i].array
-            start = pieces[i].start
-            sgd_run(params[a] + start, grads[a] + start, buffers[a] + start if buffers is not NULL else <real *> NULL, pieces[i].length,
+        from_here = total * thread_index() // team_size()
+        to_here = total * (thread_index() + 1) // team_size()
+        for a in range(n):
+            start = within(from_here - offset, sizes[a])
+            length = within(to_here - offset, sizes[a]) - start
+            sgd_run(params[a] + start, grads[a] + start, buffers[a] + start if buffers is not NULL else <real *> NULL, length,
                     <real> lr, <real> momentum, <real> (1.0 - dampening), <real> decay, nesterov, <real> (-1.0 if maximize else 1.0), first)
+            offset = offset + sizes[a]
         denormals_on(mode)
     team_end(team)
 
@@ -108,31 +97,31 @@ def sgd_step(
     int n_threads,
 ):
     """One step of SGD on all parameters: buffer = momentum buffer + (1 - dampening) g, param -= lr buffer."""
-    cdef Py_ssize_t n = len(params), n_pieces = cut(params, NULL)
+    cdef Py_ssize_t n = len(params), total
     cdef Block block
     cdef void **table
     cdef void **momenta
-    cdef Piece *pieces
+    cdef Py_ssize_t *sizes
     cdef bint single
     if n == 0:
         return
-    block = acquire(<size_t> (3 * n) * sizeof(void *) + <size_t> n_pieces * sizeof(Piece))
+    block = acquire(<size_t> (3 * n) * sizeof(void *) + <size_t> n * sizeof(Py_ssize_t))
     table = <void **> block.pointer
-    pieces = <Piece *> (table + 3 * n)
+    sizes = <Py_ssize_t *> (table + 3 * n)
     pointers(params, params, table)
     gradient_pointers(grads, params, table + n)
     momenta = NULL
     if buffers is not None:
         momenta = table + 2 * n
         pointers(buffers, params, momenta)
-    cut(params, pieces)
+    total = count_values(params, sizes)
     single = table_of(params[0]) is &table_f32
     with nogil:
         if single:
-            sgd_all[float](<float **> table, <float **> (table + n), <float **> momenta, pieces, n_pieces, lr, momentum, dampening,
+            sgd_all[float](<float **> table, <float **> (table + n), <float **> momenta, sizes, n, total, lr, momentum, dampening,
                            weight_decay, nesterov, maximize, first, n_threads)
         else:
-            sgd_all[double](<double **> table, <double **> (table + n), <double **> momenta, pieces, n_pieces, lr, momentum, dampening,
+            sgd_all[double](<double **> table, <double **> (table + n), <double **> momenta, sizes, n, total, lr, momentum, dampening,
                             weight_decay, nesterov, maximize, first, n_threads)
 
 
@@ -168,20 +157,23 @@ cdef inline void adam_run(real *param, const real *grad, real *mean, real *squar
             param[i] = shrink * param[i] - step_size * m / (root(v) * scale + eps)
 
 
-cdef void adam_all(real **params, real **grads, real **means, real **squares, real **largest, const Piece *pieces, Py_ssize_t n_pieces,
-                   double step_size, double beta1, double beta2, double scale, double eps, double decay, double shrink, bint maximize,
-                   int n_threads) noexcept nogil:
-    cdef Py_ssize_t i, a, start
+cdef void adam_all(real **params, real **grads, real **means, real **squares, real **largest, const Py_ssize_t *sizes, Py_ssize_t n,
+                   Py_ssize_t total, double step_size, double beta1, double beta2, double scale, double eps, double decay, double shrink,
+                   bint maximize, int n_threads) noexcept nogil:
+    cdef Py_ssize_t a = 0, offset = 0, from_here = 0, to_here = 0, start = 0, length = 0
     cdef unsigned int mode = 0
-    cdef int team = team_begin(n_threads, work(pieces, n_pieces, sizeof(real) / 8.0))
+    cdef int team = team_begin(n_threads, total * (sizeof(real) / 8.0))
     with nogil, parallel(num_threads=team):
         mode = denormals_off()
-        for i in prange(n_pieces, schedule="static"):
-            a = pieces[i].array
-            start = pieces[i].start
+        from_here = total * thread_index() // team_size()
+        to_here = total * (thread_index() + 1) // team_size()
+        for a in range(n):
+            start = within(from_here - offset, sizes[a])
+            length = within(to_here - offset, sizes[a]) - start
             adam_run(params[a] + start, grads[a] + start, means[a] + start, squares[a] + start,
-                     largest[a] + start if largest is not NULL else <real *> NULL, pieces[i].length, <real> step_size, <real> beta1,
+                     largest[a] + start if largest is not NULL else <real *> NULL, length, <real> step_size, <real> beta1,
                      <real> beta2, <real> scale, <real> eps, <real> decay, <real> shrink, <real> (-1.0 if maximize else 1.0))
+            offset = offset + sizes[a]
         denormals_on(mode)
     team_end(team)
 
@@ -203,11 +195,11 @@ def adam_step(
     int n_threads,
 ):
     """One step of Adam on all parameters (Kingma & Ba 2015, algorithm 1)."""
-    cdef Py_ssize_t n = len(params), n_pieces = cut(params, NULL)
+    cdef Py_ssize_t n = len(params), total
     cdef Block block
     cdef void **table
     cdef void **largest = NULL
-    cdef Piece *pieces
+    cdef Py_ssize_t *sizes
     cdef bint single
     cdef double step_size, scale, decay = 0.0 if decoupled else weight_decay, shrink = 1.0 - lr * weight_decay if decoupled else 1.0
     if n == 0:
@@ -216,9 +208,9 @@ def adam_step(
         raise ValueError(f"adam_step: steps are counted from 1, got {step}")
     step_size = lr / (1.0 - beta1 ** <double> step)
     scale = 1.0 / sqrt(1.0 - beta2 ** <double> step)
-    block = acquire(<size_t> (5 * n) * sizeof(void *) + <size_t> n_pieces * sizeof(Piece))
+    block = acquire(<size_t> (5 * n) * sizeof(void *) + <size_t> n * sizeof(Py_ssize_t))
     table = <void **> block.pointer
-    pieces = <Piece *> (table + 5 * n)
+    sizes = <Py_ssize_t *> (table + 5 * n)
     pointers(params, params, table)
     gradient_pointers(grads, params, table + n)
     pointers(exp_avgs, params, table + 2 * n)
@@ -226,12 +218,12 @@ def adam_step(
     if max_exp_avg_sqs is not None:
         largest = table + 4 * n
         pointers(max_exp_avg_sqs, params, largest)
-    cut(params, pieces)
+    total = count_values(params, sizes)
     single = table_of(params[0]) is &table_f32
     with nogil:
         if single:
             adam_all[float](<float **> table, <float **> (table + n), <float **> (table + 2 * n), <float **> (table + 3 * n),
-                            <float **> largest, pieces, n_pieces, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)
+                            <float **> largest, sizes, n, total, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)
         else:
             adam_all[double](<double **> table, <double **> (table + n), <double **> (table + 2 * n), <double **> (table + 3 * n),
-                             <double **> largest, pieces, n_pieces, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)
+                             <double **> largest, sizes, n, total, step_size, beta1, beta2, scale, eps, decay, shrink, maximize, n_threads)
