@@ -386,7 +386,10 @@ def resample_cases(rng, dtype):
 
 def row_cases(rng, dtype):
     for n, rows, columns in [(0, 3, 4), (5, 1, 1), (7, 3, 0), (40, 6, 17), (100, 1000, 33), (300, 50, 200)]:
-        yield "add_rows", [values(rng, (n, columns), dtype), rng.integers(0, rows, n), values(rng, (rows, columns), dtype)], {2}
+        index, x = rng.integers(0, rows, n), values(rng, (rows, columns), dtype)
+        yield "pick_rows", [x, index, poisoned((n, columns), dtype)], {2}
+        yield "add_rows", [values(rng, (n, columns), dtype), index, x, False], {2}
+        yield "add_rows", [values(rng, (n, columns), dtype), index, poisoned((rows, columns), dtype), True], {2}
 
 
 def softmax_cases(rng, dtype):

@@ -7,6 +7,7 @@ import minidl
 import minidl.nn.functional as F
 from minidl import nn
 from minidl.errors import ArgumentError, DTypeError, GradError, RangeError, ShapeError
+from minidl.kernels import _compiled as compiled
 
 LAYERS = {
     nn.Dropout: (40, 50),
@@ -113,6 +114,48 @@ def test_a_change_by_max_norm_is_noticed_by_the_tape():
     F.embedding(minidl.tensor([0]), weight, max_norm=1.0)
     with pytest.raises(GradError, match="in place"):
         loss.backward()
+
+
+@pytest.mark.parametrize("options", [{}, {"max_norm": 1.0}, {"scale_grad_by_freq": True}, {"padding_idx": 1}])
+@pytest.mark.parametrize("dtype", [minidl.float16, minidl.float32, minidl.float64])
+def test_any_index_outside_the_table_is_named(options, dtype):
+    weight = minidl.ones(4, 2, dtype=dtype).requires_grad_()
+    for wrong in (-1, 4, 2**40, -(2**40)):
+        with pytest.raises(RangeError, match=f"embedding: indices must lie between 0 and 3, got index {wrong}"):
+            F.embedding(minidl.tensor([[0, 1], [wrong, 3]]), weight, **options)
+    assert F.embedding(minidl.zeros(0, 3, dtype=minidl.int64), weight, **options).shape == (0, 3, 2)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_indices_of_any_kind_and_tables_of_any_layout(kind, rng):
+    table, index = rng.standard_normal((90, 14))[::3, ::-2], rng.integers(0, 30, (40, 2, 9)).astype(kind)[:, :, ::2]
+    weight = minidl.from_numpy(table).requires_grad_()
+    out = F.embedding(minidl.from_numpy(index), weight)
+    np.testing.assert_array_equal(out.detach().numpy(), table[index])
+    grad = rng.standard_normal(out.shape)
+    out.backward(minidl.from_numpy(grad))
+    exact = np.zeros_like(table)
+    np.add.at(exact, index, grad)
+    np.testing.assert_allclose(weight.grad.numpy(), exact, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", ["pick_rows", "add_rows"])
+def test_kernels_of_rows_refuse_what_does_not_fit(kernel):
+    table, rows, index = np.zeros((4, 3), np.float32), np.zeros((2, 3), np.float32), np.zeros(2, np.int64)
+    for arguments, error in [
+        ((table, np.array([0, 4]), rows), IndexError),
+        ((table, np.array([-1, 0]), rows), IndexError),
+        ((table, index.astype(np.int32), rows), TypeError),
+        ((table, index, rows[:, :2].copy()), ValueError),
+        ((table, np.zeros(3, np.int64), rows), ValueError),
+        ((table[0], index, rows), ValueError),
+    ]:
+        table_, places, rows_ = arguments
+        with pytest.raises(error, match=kernel):
+            if kernel == "pick_rows":
+                compiled.pick_rows(table_, places, rows_, 1)
+            else:
+                compiled.add_rows(rows_, places, table_, False, 1)
 
 
 def test_embedding_layer():

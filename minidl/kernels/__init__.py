@@ -43,6 +43,7 @@ __all__ = [
     "memory_stats",
     "numpy_from_pool",
     "peak_flops",
+    "pick_rows",
     "recurrent",
     "recurrent_cell",
     "recurrent_cell_grad",
@@ -88,6 +89,7 @@ gemm = _chosen.gemm
 log_softmax = _chosen.log_softmax
 max_pool = _chosen.max_pool
 max_pool_grad = _chosen.max_pool_grad
+pick_rows = _chosen.pick_rows
 recurrent = _chosen.recurrent
 recurrent_cell = _chosen.recurrent_cell
 recurrent_cell_grad = _chosen.recurrent_cell_grad

@@ -149,7 +149,8 @@ cdef extern from "kernels.h" nogil:
         void (*activate)(int kind, const double *options, Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*activate_grad)(int kind, const double *options, Py_ssize_t size, const void *grad, const void *x, void *grad_x,
                               int n_threads) noexcept nogil
-        void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, void *out,
+        void (*pick_rows)(Py_ssize_t n, Py_ssize_t columns, const void *x, const int64_t *index, void *out, int n_threads) noexcept nogil
+        void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, Py_ssize_t zeroed, void *out,
                          int n_threads) noexcept nogil
         Py_ssize_t (*resample_scratch)(const resample_shape *shape, int n_threads) noexcept nogil
         void (*resample)(const resample_shape *shape, const void *x, void *out, void *scratch, int n_threads) noexcept nogil
@@ -169,9 +170,9 @@ cdef extern from "kernels.h" nogil:
 cdef extern from "threads.h" nogil:
     int team_begin(int n_threads, double cost_ns)
     void team_end(int team)
-    unsigned int denormals_off()
     int thread_index()
     int team_size()
+    unsigned int denormals_off()
     void denormals_on(unsigned int mode)
 
 

@@ -104,26 +104,54 @@ def activate_grad(
         table.activate_grad(number, numbers, cnp.PyArray_SIZE(grad), data(grad), data(x), data(grad_x), n_threads)
 
 
+cdef const int64_t *checked_index(str op, cnp.ndarray index, Py_ssize_t n, Py_ssize_t rows) except? NULL:
+    """The n places of an index, all of them rows of the matrix that they will be read from or written to."""
+    cdef Py_ssize_t i
+    cdef const int64_t *place
+    if cnp.PyArray_TYPE(index) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(index):
+        raise TypeError(f"{op}: index must be a contiguous int64 array, got {index.dtype}")
+    if cnp.PyArray_SIZE(index) != n:
+        raise ValueError(f"{op}: index must have {n} places, got {index.size}")
+    place = <const int64_t *> data(index)
+    for i in range(n):
+        if not 0 <= place[i] < rows:
+            raise IndexError(f"{op}: places must lie in 0 to {rows - 1}, got {place[i]}")
+    return place
+
+
+def pick_rows(
+    cnp.ndarray x,               # IN     (rows, columns)
+    cnp.ndarray index,           # IN     n places from 0 to rows - 1, int64
+    cnp.ndarray out,             # OUT    (..., columns), n rows
+    int n_threads,
+):
+    """out[i] = x[index[i]]."""
+    cdef const kernel_table *table = table_of(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(index)
+    cdef const int64_t *place
+    same_kind(x, x)
+    writeable(x, out)
+    if x.ndim != 2 or cnp.PyArray_SIZE(out) != n * x.shape[1]:
+        raise ValueError(f"pick_rows: shapes do not fit, got {(<object> x).shape}, {(<object> index).shape}, {(<object> out).shape}")
+    place = checked_index("pick_rows", index, n, x.shape[0])
+    with nogil:
+        table.pick_rows(n, x.shape[1], data(x), place, data(out), n_threads)
+
+
 def add_rows(
     cnp.ndarray values,          # IN     (n, columns)
-    cnp.ndarray index,           # IN     (n,) int64, places from 0 to rows - 1
-    cnp.ndarray out,             # INOUT  (rows, columns)
+    cnp.ndarray index,           # IN     n places from 0 to rows - 1, int64
+    cnp.ndarray out,             # INOUT  (rows, columns), or OUT
+    bint to_zeros,               # out is filled with zeros first
     int n_threads,
 ):
     """out[index[i]] += values[i], one row after the other."""
     cdef const kernel_table *table = table_of(values)
-    cdef Py_ssize_t n, columns, i
     cdef const int64_t *place
     same_kind(values, values)
     writeable(values, out)
-    fits = values.ndim == 2 and out.ndim == 2 and index.ndim == 1
-    if not fits or values.shape[0] != index.shape[0] or values.shape[1] != out.shape[1]:
+    if values.ndim != 2 or out.ndim != 2 or values.shape[1] != out.shape[1]:
         raise ValueError(f"add_rows: shapes do not fit, got {(<object> values).shape}, {(<object> index).shape}, {(<object> out).shape}")
-    if cnp.PyArray_TYPE(index) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(index):
-        raise TypeError(f"add_rows: index must be a contiguous int64 array, got {index.dtype}")
-    n, columns, place = values.shape[0], values.shape[1], <const int64_t *> data(index)
-    for i in range(n):
-        if place[i] < 0 or place[i] >= out.shape[0]:
-            raise ValueError(f"add_rows: places must lie in 0 to {out.shape[0] - 1}, got {place[i]}")
+    place = checked_index("add_rows", index, values.shape[0], out.shape[0])
     with nogil:
-        table.add_rows(n, columns, data(values), place, data(out), n_threads)
+        table.add_rows(values.shape[0], values.shape[1], data(values), place, out.shape[0] if to_zeros else 0, data(out), n_threads)

@@ -12,6 +12,15 @@ from .arrays import ascontiguous, empty, has_kernel, n_threads, not_tensors
 __all__ = ["embedding", "one_hot"]
 
 
+def picked(table, index):
+    """Rows of a table (V, D) by number (*): (*, D)."""
+    out = empty((*index.shape, table.shape[1]), table.dtype)
+    if not has_kernel(table):
+        return table.take(index, 0, out, "clip")
+    kernels.pick_rows(ascontiguous(table), ascontiguous(index, np.int64), out, n_threads())
+    return out
+
+
 class PickRows(Function, arrays=True):
     """weight (V, D), index (*) -> (*, D), row v times factor[v] where factors are given: linear in weight."""
 
@@ -19,7 +28,7 @@ class PickRows(Function, arrays=True):
 
     def forward(ctx, weight, index, factor):
         ctx.index, ctx.factor, ctx.rows = index, factor, weight.shape[0]
-        out = weight.take(index, 0, empty((*index.shape, weight.shape[1]), weight.dtype), "clip")
+        out = picked(weight, index)
         return out if factor is None else np.multiply(out, factor[index][..., None], out)
 
     def backward(ctx, grad):
@@ -34,12 +43,12 @@ class AddRows(Function, arrays=True):
     def forward(ctx, grad, index, rows, factor):
         ctx.index, ctx.factor = index, factor
         out = empty((rows, grad.shape[-1]), grad.dtype)
-        out.fill(0)
-        places, values = index.reshape(-1), grad.reshape(index.size, grad.shape[-1])
+        values = grad.reshape(index.size, grad.shape[-1])
         if has_kernel(grad):
-            kernels.add_rows(ascontiguous(values), ascontiguous(places, np.int64), out, n_threads())
+            kernels.add_rows(ascontiguous(values), ascontiguous(index, np.int64), out, True, n_threads())
         else:
-            np.add.at(out, places, values)
+            out.fill(0)
+            np.add.at(out, index.reshape(-1), values)
         return out if factor is None else np.multiply(out, factor[:, None], out)
 
     def backward(ctx, grad):
@@ -53,7 +62,7 @@ class Lookup(Function, arrays=True):
 
     def forward(ctx, weight, index, factor):
         ctx.index, ctx.factor, ctx.rows = index, factor, weight.shape[0]
-        return weight.take(index, 0, empty((*index.shape, weight.shape[1]), weight.dtype), "clip")
+        return picked(weight, index)
 
     def backward(ctx, grad):
         return AddRows.apply(grad, ctx.index, ctx.rows, ctx.factor), None, None
@@ -109,10 +118,16 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         raise NotImplementedError("embedding: sparse gradients are not supported; leave sparse=False")
     index, table = _checked(input, weight)
     padding_idx = _padding_row(padding_idx, table.shape[0])
+    if max_norm is not None or scale_grad_by_freq or not has_kernel(table):
+        _check_range(index, table.shape[0])
     if max_norm is not None and index.size:
         _renormalise(weight, index, max_norm, norm_type)
     factor = _factor(index, table.shape[0], padding_idx, scale_grad_by_freq, table.dtype) if weight._requires_grad else None
-    return Lookup.apply(weight, index, factor)
+    try:
+        return Lookup.apply(weight, index, factor)
+    except IndexError:  # the kernel looks at every index before it starts
+        _check_range(index, table.shape[0])
+        raise
 
 
 def _checked(input, weight):
@@ -126,12 +141,14 @@ def _checked(input, weight):
         raise dtype_error("embedding", "weight must be of a floating-point dtype", weight=weight.dtype)
     if table.ndim != 2:
         raise shape_error("embedding", "weight must be (V, D)", weight=table.shape)
-    if index.size:
-        low, high = int(index.min()), int(index.max())
-        if low < 0 or high >= table.shape[0]:
-            wrong = low if low < 0 else high
-            raise RangeError(word("embedding", f"indices must lie between 0 and {table.shape[0] - 1}", index=wrong))
     return index, table
+
+
+def _check_range(index, rows):
+    """Raise RangeError unless all indices are rows of the table."""
+    low, high = (int(index.min()), int(index.max())) if index.size else (0, -1)
+    if low < 0 or high >= rows:
+        raise RangeError(word("embedding", f"indices must lie between 0 and {rows - 1}", index=low if low < 0 else high)) from None
 
 
 def one_hot(tensor, num_classes=-1):

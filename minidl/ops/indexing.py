@@ -64,7 +64,7 @@ def add_at(out, index, values):
             flat = np.where(flat < 0, flat + out.shape[0], flat)
         columns = prod(out.shape[1:])
         blocks = ascontiguous(values.reshape(flat.size, columns))
-        kernels.add_rows(blocks, ascontiguous(flat), out.reshape(out.shape[0], columns), n_threads())
+        kernels.add_rows(blocks, ascontiguous(flat), out.reshape(out.shape[0], columns), False, n_threads())
     else:
         np.add.at(out, index, values)
 

@@ -89,6 +89,13 @@ SLOPES = {
 }
 
 
-def add_rows(values, index, out, n_threads):
-    """out[index[i]] += values[i], one row after the other."""
-    np.add.at(out, index, values)
+def pick_rows(x, index, out, n_threads):
+    """out[i] = x[index[i]]."""
+    out[...] = x[index].reshape(out.shape)
+
+
+def add_rows(values, index, out, to_zeros, n_threads):
+    """out[index[i]] += values[i], one row after the other, on top of zeros or of what is there."""
+    if to_zeros:
+        out.fill(0)
+    np.add.at(out, index.reshape(-1), values)

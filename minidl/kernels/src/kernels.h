@@ -142,8 +142,9 @@ typedef struct {
     void (*activate)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*activate_grad)(int kind, const double *options, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
 
-    /* out[index[i]] += values[i], rows of `columns` values, i < n */
-    void (*add_rows)(ptrdiff_t n, ptrdiff_t columns, const void *values, const int64_t *index, void *out, int n_threads);
+    /* rows of `columns` values, i < n: out[i] = x[index[i]], and out[index[i]] += values[i] after the first `zeroed` rows of out became zeros */
+    void (*pick_rows)(ptrdiff_t n, ptrdiff_t columns, const void *x, const int64_t *index, void *out, int n_threads);
+    void (*add_rows)(ptrdiff_t n, ptrdiff_t columns, const void *values, const int64_t *index, ptrdiff_t zeroed, void *out, int n_threads);
 
     ptrdiff_t (*resample_scratch)(const resample_shape *shape, int n_threads);
     void (*resample)(const resample_shape *shape, const void *x, void *out, void *scratch, int n_threads);

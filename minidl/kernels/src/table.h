@@ -37,6 +37,7 @@ const kernel_table NAME(table) = {
     .relu_grad = NAME(relu_grad),
     .activate = NAME(activate),
     .activate_grad = NAME(activate_grad),
+    .pick_rows = NAME(pick_rows),
     .add_rows = NAME(add_rows),
     .resample_scratch = NAME(resample_scratch),
     .resample = NAME(resample),
