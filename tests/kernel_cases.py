@@ -96,7 +96,11 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 0, 3, (5, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
     (2, 4, 0, (5, 5), (3, 3), (2, 1), (1, 1), (1, 1), 2),
     (2, 3, 4, (0, 5), (2, 2), (1, 1), (1, 1), (1, 1), 1),
-    # small images with little padding: their data gradient is scattered
+    # few channels, or small images with little padding: their data gradient goes line by line, channels in chunks
+    (2, 5, 3, (40, 41), (3, 3), (1, 1), (1, 2), (1, 1), 1),
+    (3, 4, 6, (5, 6, 19), (3, 2, 4), (1, 1, 1), (2, 1, 1), (1, 2, 1), 2),
+    (2, 3, 2, (3, 33), (5, 3), (1, 1), (4, 5), (1, 1), 1),
+    (1, 1, 7, (70,), (6,), (1,), (2,), (3,), 1),
     (3, 11, 4, (6, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
     (2, 6, 8, (9, 8), (3, 3), (1, 1), (1, 0), (2, 3), 2),
     (2, 3, 5, (4, 5, 6), (3, 2, 3), (1, 1, 1), (0, 0, 0), (1, 1, 1), 1),

@@ -238,19 +238,28 @@ static void NAME(pack_patches)(const NAME(correlation) *p, const REAL *src, cons
         for (isize k = 0; k < p->k; k++) zero_run(to + k * width + columns, width - columns);
 }
 
-/* Channels of an image of `size` with zeros around them, `low` before the image: each becomes a volume of `padded`. */
+/* `n` values of lines of `count` values, `line` apart, at the width `width`, with zeros behind each. Whole vectors are stored: they reach
+ * into what is written next. */
+INLINE void NAME(widen_lines)(const REAL *from, isize line, isize count, isize width, isize n, REAL *to) {
+    for (; n > 0; n -= width, from += line, to += width)
+        for (isize j = 0; j < min_size(n, width); j += LANES) store(to + j, j < count ? load_up_to(from + j, count - j) : (vec){0});
+}
+
+/* Channels of an image of `size` with zeros around them, `low` before the image: each becomes a volume of `padded`. A few values behind the
+ * last may be written. */
 static void NAME(pad_image)(const isize low[3], const isize size[3], const isize padded[3], isize channels, const REAL *src, REAL *to) {
-    for (isize c = 0; c < channels; c++, src += volume(size))
-        for (isize d = 0; d < padded[0]; d++)
-            for (isize h = 0; h < padded[1]; h++, to += padded[2]) {
-                if (d < low[0] || d >= low[0] + size[0] || h < low[1] || h >= low[1] + size[1]) {
-                    zero_run(to, padded[2]);
-                    continue;
-                }
-                zero_run(to, low[2]);
-                copy_run(to + low[2], src + ((d - low[0]) * size[1] + h - low[1]) * size[2], size[2]);
-                zero_run(to + low[2] + size[2], padded[2] - low[2] - size[2]);
-            }
+    const isize plane = padded[1] * padded[2], before = low[1] * padded[2] + low[2];
+    const isize n = size[1] > 0 ? (size[1] - 1) * padded[2] + size[2] : 0;
+    for (isize c = 0; c < channels; c++, to += (padded[0] - low[0] - size[0]) * plane) {
+        zero_run(to, low[0] * plane);
+        to += low[0] * plane;
+        for (isize d = 0; d < size[0]; d++, src += size[1] * size[2], to += plane) {
+            zero_run(to, before);
+            NAME(widen_lines)(src, size[2], size[2], padded[2], n, to + before);
+            zero_run(to + before + n, plane - before - n);
+        }
+        zero_run(to, (padded[0] - low[0] - size[0]) * plane);
+    }
 }
 
 /* Where row (c, t) of B starts in the padded image. */

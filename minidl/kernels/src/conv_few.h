@@ -192,25 +192,14 @@ static isize NAME(few_scratch)(const NAME(few_plan) *p, const conv_shape *s, int
         + n_threads * p->thread_scratch + 2 * LANES;
 }
 
-/* `lines` rows of `count` values of grad at the width of the box, zeros behind each. Whole vectors are stored, so that they reach into
- * what is written next. */
-static void NAME(widen_grad)(const NAME(few_plan) *p, const REAL *grad, isize grad_line, isize lines, isize count, REAL *to) {
-    const isize width = p->bands.axis[2].extent;
-    for (isize h = 0; h < lines; h++)
-        for (isize j = 0; j < (h + 1 < lines ? width : count + LANES); j += LANES) {
-            const isize left = count - j;
-            store(to + h * width + j, left > 0 ? load_up_to(grad + h * grad_line + j, left) : (vec){0});
-        }
-}
-
 /* What a box adds to all sums, plane by plane: x is in `box`, for `images` images; wide has room for rows of grad. */
 static void NAME(few_unit)(const NAME(few_plan) *p, const conv_shape *s, const isize *shift, const isize pixel[3], isize images, const REAL *grad,
                            const REAL *box, REAL *wide, REAL *sums) {
     const band_axis *x = p->bands.axis;
     const isize out = volume(s->out), count = min_size(x[2].box, s->out[2] - pixel[2]), lines = min_size(x[1].box, s->out[1] - pixel[1]);
-    const isize planes = min_size(x[0].box, s->out[0] - pixel[0]);
+    const isize planes = min_size(x[0].box, s->out[0] - pixel[0]), values = (lines - 1) * x[2].extent + count;
     NAME(few_job) job = {.grad_row = p->group * p->length, .sums_row = p->rows * LANES, .blocks = images, .grad_block = p->length, .x_block = p->image_size};
-    job.length = images > 1 ? p->length : round_up((lines - 1) * x[2].extent + count, LANES);
+    job.length = images > 1 ? p->length : round_up(values, LANES);
     if (p->in_place) {
         job.grad_row = out;
         job.blocks = lines;
@@ -227,7 +216,9 @@ static void NAME(few_unit)(const NAME(few_plan) *p, const conv_shape *s, const i
             job.grad = p->in_place ? plane + f * out : wide;
             for (isize j = 0; j < filters * images && !p->in_place; j++) {
                 const isize of = j % images * s->groups * s->filters + f + j / images;
-                NAME(widen_grad)(p, plane + of * out, s->out[2], lines, count, wide + j / images * job.grad_row + j % images * p->length);
+                REAL *to = wide + j / images * job.grad_row + j % images * p->length;
+                NAME(widen_lines)(plane + of * out, s->out[2], count, x[2].extent, values, to);
+                store(to + values, (vec){0}); /* the last vector */
             }
             for (isize t = 0; t < p->t_tiles; t++) {
                 const isize r = p->rows * t / p->t_tiles, taps = p->rows * (t + 1) / p->t_tiles - r;
