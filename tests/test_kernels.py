@@ -148,6 +148,8 @@ def test_a_stride_beyond_the_image_costs_nothing(rng):
         ("conv", [*np.ones((2, 1, 1, 1, 1)), None, np.ones((1, 1, 1, 1)), (1 << 62,), (1 << 62,), (1,), 1, False]),
         ("gemm", [np.broadcast_to(1.0, (1, 1 << 59)), np.broadcast_to(1.0, (1 << 59, 1)), np.ones((1, 1)), None, False]),
         ("sgd_step", [[None], [None], None, 0.1, 0.0, 0.0, 0.0, False, False, False]),
+        ("sgd_step", [[np.ones(2)], [None], None, 0.1, 0.0, 0.0, 0.0, False, False, False]),
+        ("sgd_step", [[np.ones(2)], [np.ones(2)], [None], 0.1, 0.9, 0.0, 0.0, False, False, False]),
     ],
 )
 def test_arguments_that_would_touch_foreign_memory_are_refused(name, arguments):

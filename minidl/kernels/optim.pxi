@@ -27,7 +27,7 @@ cdef int pointers(list arrays, list like, void **to) except -1:
     if len(arrays) != len(like):
         raise ValueError(f"an optimiser kernel takes lists of one length, got {len(arrays)} and {len(like)}")
     for i in range(len(arrays)):
-        writeable(like[0], arrays[i])
+        writeable(<cnp.ndarray?> like[0], <cnp.ndarray?> arrays[i])
         same_size(like[i], arrays[i])
         to[i] = cnp.PyArray_DATA(<cnp.ndarray> arrays[i])
     return 0
@@ -38,7 +38,7 @@ cdef int gradient_pointers(list grads, list params, void **to) except -1:
     if len(grads) != len(params):
         raise ValueError(f"an optimiser kernel takes lists of one length, got {len(grads)} and {len(params)}")
     for i in range(len(grads)):
-        same_kind(params[0], grads[i])
+        same_kind(params[0], <cnp.ndarray?> grads[i])
         same_size(params[i], grads[i])
         to[i] = cnp.PyArray_DATA(<cnp.ndarray> grads[i])
     return 0
