@@ -413,7 +413,9 @@ def softmax_cases(rng, dtype):
         most = finite.max(1)
         stats = np.stack([np.log(np.exp(finite - most[:, None]).sum(1)), most]).astype(dtype)
         for w, smoothing in [(None, 0.0), (weight, 0.0), (None, 0.1), (weight, 0.3)]:
-            yield "cross_entropy", [finite, target, w, poisoned(rows, dtype), poisoned((2, rows), dtype), -100, smoothing], {3, 4}
+            for mean, grad in [(False, None), (False, poisoned(x.shape, dtype)), (True, poisoned(x.shape, dtype))]:
+                outputs = [poisoned(rows, dtype), poisoned((2, rows), dtype), grad]
+                yield "cross_entropy", [finite, target, w, *outputs, -100, smoothing, mean], {3, 4, 5}
             for grad in (values(rng, rows, dtype), values(rng, (), dtype)):
                 yield "cross_entropy_grad", [finite, target, w, stats, grad, poisoned(x.shape, dtype), -100, smoothing], {5}
 

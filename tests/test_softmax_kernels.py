@@ -57,13 +57,13 @@ def test_extreme_rows_come_out_as_in_the_twin_and_touch_no_others(cols, dtype, r
     for w, smoothing in [(None, 0.0), (weight, 0.2)]:
         found = []
         for module, values in ((compiled, x), (reference, x.astype(np.float64))):
-            out, grad, loss = np.full_like(values, 7), np.full_like(values, 7), np.full(len(x), 7, values.dtype)
+            out, grad, fused, loss = (np.full(shape, 7, values.dtype) for shape in (x.shape, x.shape, x.shape, len(x)))
             stats, own = np.full((2, len(x)), 7, values.dtype), None if w is None else w.astype(values.dtype)
             with np.errstate(all="ignore"):
                 module.log_softmax(values, out, 2)
-                total, summed = module.cross_entropy(values, target, own, loss, stats, -100, smoothing, 2)
+                scale, summed = module.cross_entropy(values, target, own, loss, stats, fused, -100, smoothing, True, 2)
                 module.cross_entropy_grad(values, target, own, stats, np.full((), 0.5, values.dtype), grad, -100, smoothing, 2)
-            found.append((out, grad, loss, stats[0], total, summed))
+            found.append((out, grad, fused, loss, stats[0], scale, summed))
         for have, want in zip(*found, strict=True):
             np.testing.assert_allclose(have, want if dtype == np.float64 else rounded(want), **bound)
 
@@ -99,6 +99,30 @@ def test_second_order_of_each_reduction(reduction, options, rng):
     assert minidl.autograd.gradgradcheck(loss, (x,))
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("dtype", [minidl.float32, minidl.float64])
+def test_the_gradient_is_the_same_however_it_is_asked_for(reduction, dtype, rng):
+    """Once, twice from one graph, of a multiple of the loss, as a graph of its own, from several losses of the same scores."""
+    x, target = minidl.tensor(rng.standard_normal((50, 21)), dtype=dtype).requires_grad_(), minidl.tensor(rng.integers(0, 21, 50))
+
+    def loss():
+        return F.cross_entropy(x, target, reduction=reduction, label_smoothing=0.1)
+
+    (once,) = minidl.autograd.grad(loss(), x)
+    kept, found = loss(), []
+    found += [minidl.autograd.grad(kept, x, retain_graph=True)[0] for _ in range(2)]
+    found.append(minidl.autograd.grad(kept, x)[0])
+    found.append(minidl.autograd.grad(3 * loss(), x)[0] / 3)
+    found.append(minidl.autograd.grad(loss(), x, create_graph=True)[0].detach())
+    found.append(minidl.autograd.grad(loss() + loss(), x)[0] / 2)
+    x.grad = None
+    for _ in range(2):
+        loss().backward()
+    found.append(x.grad / 2)
+    for grad in found:
+        np.testing.assert_allclose(grad.numpy(), once.numpy(), rtol=0, atol=8 * np.finfo(once.numpy().dtype).eps)
+
+
 def test_losses_beyond_float32_make_an_infinite_sum_and_no_warning():
     x = minidl.tensor([[3e38, -3e38], [3e38, -3e38]])
     assert F.cross_entropy(x, minidl.tensor([1, 1]), reduction="sum").item() == np.inf
@@ -108,6 +132,6 @@ def test_losses_beyond_float32_make_an_infinite_sum_and_no_warning():
 def test_statistics_of_the_wrong_size_are_refused(wrong):
     x, target = np.zeros((4, 3), np.float32), np.zeros(4, np.int64)
     with pytest.raises(ValueError, match=r"cross_entropy: stats must be \(2, 4\)"):
-        compiled.cross_entropy(x, target, None, np.zeros(4, np.float32), wrong, -100, 0.0, 1)
+        compiled.cross_entropy(x, target, None, np.zeros(4, np.float32), wrong, None, -100, 0.0, True, 1)
     with pytest.raises(ValueError, match=r"cross_entropy: stats must be \(2, 4\)"):
         compiled.cross_entropy_grad(x, target, None, wrong, np.ones(4, np.float32), x.copy(), -100, 0.0, 1)

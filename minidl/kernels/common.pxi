@@ -159,7 +159,8 @@ cdef extern from "kernels.h" nogil:
         void (*softmax_grad)(int is_log, Py_ssize_t rows, Py_ssize_t cols, const void *grad, const void *out, void *grad_x,
                              int n_threads) noexcept nogil
         double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,
-                                int64_t ignore, double smoothing, void *loss, void *stats, int n_threads) noexcept nogil
+                                int64_t ignore, double smoothing, void *loss, void *stats, double g, void *grad_logits,
+                                int n_threads) noexcept nogil
         void (*cross_entropy_grad)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,
                                    int64_t ignore, double smoothing, const void *stats, const void *grad_loss, Py_ssize_t grad_step,
                                    void *grad_logits, int n_threads) noexcept nogil

@@ -10,7 +10,7 @@ largest team that may be used; the result has the same bits for any number.
 
 cimport numpy as cnp
 from cython.parallel cimport parallel
-from libc.math cimport sqrt, sqrtf
+from libc.math cimport NAN, sqrt, sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 

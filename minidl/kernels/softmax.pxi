@@ -93,21 +93,31 @@ def cross_entropy(
     cnp.ndarray weight,          # IN   (C,) or None
     cnp.ndarray loss,            # OUT  (N,)
     cnp.ndarray stats,           # OUT  (2, N) for the gradient: log of the sum of exp(x - max) of each row; max, 0 where that is infinite
+    cnp.ndarray grad_logits,     # OUT  (N, C) gradient of the sum of the losses, or of their mean; or None
     int64_t ignore_index,
     double label_smoothing,
+    bint mean,
     int n_threads,
 ):
-    """Loss of each row (formula: src/softmax.h); returns (sum of the weights of the targets that are not ignored, sum of the losses)."""
+    """Loss of each row (formula: src/softmax.h); returns (scale, sum of the losses), which multiply to the reduced loss.
+
+    scale is 1 or, of a mean, one over the sum of the weights of the targets that are not ignored, NaN where that is 0.
+    """
     cdef const kernel_table *table = table_of(logits)
-    cdef double total = check_targets(logits, target, weight, ignore_index), losses
+    cdef double total = check_targets(logits, target, weight, ignore_index), losses, scale = 1.0
+    if mean:
+        scale = 1.0 / total if total else NAN
     writeable(logits, loss)
     same_size(target, loss)
     writeable(logits, stats)
     two_per_row(logits, stats)
+    if grad_logits is not None:
+        writeable(logits, grad_logits)
+        same_size(logits, grad_logits)
     with nogil:
         losses = table.cross_entropy(logits.shape[0], logits.shape[1], data(logits), <const int64_t *> data(target), data(weight),
-                                     ignore_index, label_smoothing, data(loss), data(stats), n_threads)
-    return total, losses
+                                     ignore_index, label_smoothing, data(loss), data(stats), scale, data(grad_logits), n_threads)
+    return scale, losses
 
 
 def cross_entropy_grad(

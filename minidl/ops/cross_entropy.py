@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ArgumentError, RangeError, dtype_error, shape_error, word
+from ..modes import mode
 from ..tape import Function
 from ..tensor import Tensor, wrap
 from .arrays import ascontiguous, empty, expect_floats, has_kernel, n_threads, not_tensors
@@ -14,21 +15,30 @@ __all__ = ["cross_entropy", "nll_loss"]
 
 
 class CrossEntropy(Function, arrays=True):
-    """logits (N, C), target (N,) int64, weight (C,) or None -> losses (N,), or their sum times `share(total weight)`."""
+    """logits (N, C), target (N,) int64, weight (C,) or None -> losses (N,), or their sum or mean.
 
-    __slots__ = ("factor", "options", "stats", "target", "weight")
+    Where one number comes out, its gradient is made with it: the exponentials are there. It serves if nothing scales the loss afterwards.
+    """
 
-    def forward(ctx, logits, target, weight, ignore_index, label_smoothing, share):
+    __slots__ = ("options", "scale", "slopes", "stats", "target", "weight")
+
+    def forward(ctx, logits, target, weight, ignore_index, label_smoothing, reduction):
         ctx.save_for_backward(logits, target)  # the target too, so that a change in place is noticed
         ctx.target, ctx.weight, ctx.options = target, weight, (ignore_index, label_smoothing)
         loss, ctx.stats = empty(target.shape, logits.dtype), empty((2, *target.shape), logits.dtype)
-        total, summed = kernels.cross_entropy(ascontiguous(logits), target, weight, loss, ctx.stats, *ctx.options, n_threads())
-        ctx.factor = None if share is None else share(total)
-        return loss if share is None else np.array(summed * ctx.factor, loss.dtype)
+        ctx.slopes = empty(logits.shape, logits.dtype) if ctx.needs_input_grad[0] and reduction != "none" else None
+        results, mean = (loss, ctx.stats, ctx.slopes), reduction == "mean"
+        ctx.scale, total = kernels.cross_entropy(ascontiguous(logits), target, weight, *results, *ctx.options, mean, n_threads())
+        return loss if reduction == "none" else np.array(total * ctx.scale, loss.dtype)
 
     def backward(ctx, grad):
         logits, _ = ctx.saved_tensors
-        rows = grad if ctx.factor is None else grad * ctx.factor  # (N,) or, one for all, ()
+        slopes = ctx.slopes
+        if slopes is not None and mode.frees_graph:  # nobody will ask again
+            ctx.slopes = None
+            if not isinstance(grad, Tensor) and grad == 1:
+                return slopes, None, None, None, None, None
+        rows = grad * ctx.scale if ctx.scale != 1 else grad  # (N,) or, one for all, ()
         if isinstance(rows, Tensor):
             rows = rows.expand(ctx.target.size)
             grad_logits = CrossEntropyGrad.apply(rows, logits, ctx.target, ctx.weight, ctx.stats, *ctx.options)
@@ -43,9 +53,6 @@ def slope_times(grad, logits, target, weight, stats, ignore_index, label_smoothi
     grad, logits = ascontiguous(grad), ascontiguous(logits)
     kernels.cross_entropy_grad(logits, target, weight, stats, grad, out, ignore_index, label_smoothing, n_threads())
     return out
-
-
-SHARES = {"none": None, "sum": lambda total: 1.0, "mean": lambda total: 1.0 / total if total else float("nan")}
 
 
 class CrossEntropyGrad(Function, arrays=True):
@@ -165,12 +172,12 @@ def cross_entropy(input, target, weight=None, size_average=None, ignore_index=-1
         raise not_tensors("cross_entropy", input=input, target=target)
     if target._array.dtype.kind == "f":
         return soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    if reduction not in SHARES:
+    if reduction not in ("none", "mean", "sum"):
         raise ArgumentError(word("cross_entropy", 'reduction must be "none", "mean" or "sum"', reduction=reduction))
     classes, labels = checked_targets("cross_entropy", input, target, weight)
     w = None if weight is None else ascontiguous(weight._array)
     try:
-        loss = CrossEntropy.apply(as_rows(input, classes), labels, w, ignore_index, label_smoothing, SHARES[reduction])
+        loss = CrossEntropy.apply(as_rows(input, classes), labels, w, ignore_index, label_smoothing, reduction)
     except IndexError:  # the kernel looks at every target before it starts
         raise wrong_target("cross_entropy", labels, classes, ignore_index) from None
     return loss if reduction != "none" or target._array.ndim == 1 else loss.reshape(target.shape)

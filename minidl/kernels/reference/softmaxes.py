@@ -35,12 +35,13 @@ def softmax_grad(grad, out, grad_x, is_log, n_threads):
         grad_x[...] = out * (grad - (grad * out).sum(axis=1, keepdims=True))
 
 
-def cross_entropy(logits, target, weight, loss, stats, ignore_index, label_smoothing, n_threads):
+def cross_entropy(logits, target, weight, loss, stats, grad_logits, ignore_index, label_smoothing, mean, n_threads):
     """loss[n] = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c]), 0 where target is ignore_index.
 
     d and log_sum are those of `shifted`, stats is (log_sum, shift).
 
-    Returns the sum of the weights of the targets that are not ignored, and the sum of the losses.
+    Returns scale and the sum of the losses: scale is 1 or, of a mean, one over the sum of the weights of the targets that are not ignored,
+    NaN where that is 0. grad_logits is None or becomes the gradient of scale times the sum.
     """
     rows, cols = logits.shape
     kept = target != ignore_index
@@ -55,7 +56,12 @@ def cross_entropy(logits, target, weight, loss, stats, ignore_index, label_smoot
         if label_smoothing > 0:
             loss += label_smoothing / cols * (class_weight * (log_sum[:, None] - d)).sum(axis=1)
     loss[~kept] = 0
-    return float(class_weight[target[kept]].sum()), float(loss.sum(dtype=np.float64))
+    total = float(class_weight[target[kept]].sum())
+    scale = 1.0 if not mean else 1.0 / total if total else float("nan")
+    if grad_logits is not None:
+        each = np.array(scale, logits.dtype)
+        cross_entropy_grad(logits, target, weight, stats, each, grad_logits, ignore_index, label_smoothing, n_threads)
+    return scale, float(loss.sum(dtype=np.float64))
 
 
 def cross_entropy_grad(logits, target, weight, stats, grad_loss, grad_logits, ignore_index, label_smoothing, n_threads):

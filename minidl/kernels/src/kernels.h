@@ -153,7 +153,7 @@ typedef struct {
     void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
     void (*softmax_grad)(int is_log, ptrdiff_t rows, ptrdiff_t cols, const void *grad, const void *out, void *grad_x, int n_threads);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
-                            double smoothing, void *loss, void *stats, int n_threads);
+                            double smoothing, void *loss, void *stats, double g, void *grad_logits, int n_threads);
     void (*cross_entropy_grad)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
                                double smoothing, const void *stats, const void *grad_loss, ptrdiff_t grad_step, void *grad_logits,
                                int n_threads);

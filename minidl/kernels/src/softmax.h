@@ -65,11 +65,15 @@ INLINE REAL NAME(row_max)(const REAL *x, isize n) {
     return most - most == 0 ? most : NAME(row_max_of)(1, x, n);
 }
 
-/* Sum of exp(x - most), most being the largest value, if that is finite; else exp of it: 0, infinity or NaN. */
-INLINE REAL NAME(row_sum)(const REAL *x, isize n, REAL most) {
+/* Sum of exp(x - most), most being the largest value, if that is finite; else exp of it: 0, infinity or NaN. The terms go to `to`, if any. */
+INLINE REAL NAME(row_sum)(const REAL *x, isize n, REAL most, REAL *to) {
     vec sum = {0};
     if (!(most - most == 0)) return most < 0 ? 0 : most;
-    for (isize i = 0; i < n; i += LANES) sum += NAME(vexp)(NAME(load_filled)(x + i, n - i, -(REAL)INFINITY) - splat(most));
+    for (isize i = 0; i < n; i += LANES) {
+        const vec e = NAME(vexp)(NAME(load_filled)(x + i, n - i, -(REAL)INFINITY) - splat(most));
+        sum += e;
+        if (to) store_up_to(to + i, e, n - i);
+    }
     return sum_lanes(sum);
 }
 
@@ -77,12 +81,13 @@ INLINE REAL NAME(row_sum)(const REAL *x, isize n, REAL most) {
 static isize NAME(rows_together)(isize cols) { return min_size(LANES, max_size(1, BLOCK_VALUES / max_size(1, cols))); }
 
 /* log_sum of so many rows, and what is subtracted from them, the largest value where it is finite. Rows do not wait for each other, as the
- * steps of one do, and one logarithm serves all. */
-static __attribute__((noinline)) void NAME(log_sums)(const REAL *x, isize rows, isize cols, REAL *log_sum, REAL *shift) {
+ * steps of one do, and one logarithm serves all. `to`: NULL, or where exp(x - shift) goes of rows whose largest value is finite. */
+static __attribute__((noinline)) void NAME(log_sums)(const REAL *x, isize rows, isize cols, REAL *log_sum, REAL *shift, REAL *to) {
     REAL most[VB / sizeof(REAL)], sums[VB / sizeof(REAL)] = {0};
     for (isize i = 0; i < rows; i++) most[i] = NAME(row_max)(x + i * cols, cols);
     for (isize i = 0; i < rows; i++) {
-        sums[i] = NAME(row_sum)(x + i * cols, cols, most[i]);
+        if (to) sums[i] = NAME(row_sum)(x + i * cols, cols, most[i], to + i * cols);
+        else sums[i] = NAME(row_sum)(x + i * cols, cols, most[i], NULL);
         shift[i] = most[i] - most[i] == 0 ? most[i] : 0;
     }
     store_up_to(log_sum, NAME(vlog)(load(sums)), rows);
@@ -101,7 +106,7 @@ void NAME(log_softmax)(isize rows, isize cols, const void *x_, void *out_, int n
             const isize count = min_size(block, rows - first);
             const REAL *x = (const REAL *)x_ + first * cols;
             REAL *out = (REAL *)out_ + first * cols, log_sum[VB / sizeof(REAL)], shift[VB / sizeof(REAL)];
-            NAME(log_sums)(x, count, cols, log_sum, shift);
+            NAME(log_sums)(x, count, cols, log_sum, shift, NULL);
             for (isize r = 0; r < count; r++, x += cols, out += cols)
                 for (isize i = 0; i < cols; i += LANES)
                     store_up_to(out + i, (load_up_to(x + i, cols - i) - splat(shift[r])) - splat(log_sum[r]), cols - i);
@@ -192,11 +197,37 @@ INLINE REAL NAME(weighted_row)(const REAL *x, const REAL *weight, isize n, REAL 
     return sum_lanes(sum);
 }
 
-/* loss[r], and log_sum and shift of each row, `rows` values of either, in stats; target == ignore gives loss 0. Returns the sum of the losses. */
-double NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
-                           double smoothing, void *loss_, void *stats, int n_threads) {
-    const REAL *weight = weight_, sharp = (REAL)(1 - smoothing), smooth = (REAL)(smoothing / cols);
-    const REAL total = NAME(total_weight)(cols, weight);
+/* What the losses and gradients of all rows have in common. */
+typedef struct {
+    isize cols;
+    const REAL *weight; /* NULL: all ones */
+    REAL sharp, smooth, total;
+} NAME(entropy);
+
+static NAME(entropy) NAME(entropy_of)(isize cols, const REAL *weight, double smoothing) {
+    return (NAME(entropy)){cols, weight, (REAL)(1 - smoothing), (REAL)(smoothing / cols), NAME(total_weight)(cols, weight)};
+}
+
+/* Gradient of g times the loss of one row from its logits; or from exp(x - shift), where `inverse`, one over their sum, is not 0. */
+INLINE void NAME(entropy_slope)(NAME(entropy) e, const REAL *from, int64_t target, REAL shift, REAL log_sum, const REAL inverse, REAL g, REAL *to) {
+    const REAL sharp = e.sharp * (e.weight ? e.weight[target] : 1), scale = g * (sharp + e.smooth * e.total);
+    const vec share = splat(inverse != 0 ? scale * inverse : scale), level = splat(g * e.smooth);
+    for (isize i = 0; i < e.cols; i += LANES) {
+        const isize left = e.cols - i;
+        vec slope = share;
+        if (inverse != 0) slope *= load_up_to(from + i, left);
+        else slope *= NAME(vexp)((NAME(load_filled)(from + i, left, 0) - splat(shift)) - splat(log_sum));
+        if (e.smooth > 0) slope -= level * (e.weight ? load_up_to(e.weight + i, left) : splat(1));
+        store_up_to(to + i, slope, left);
+    }
+    to[target] -= g * sharp;
+}
+
+/* loss[r], and log_sum and shift of each row, `rows` values of either, in stats; target == ignore gives loss 0. Returns the sum of the losses.
+ * grad_logits: NULL, or where the gradient of g times that sum goes. */
+double NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
+                           double smoothing, void *loss_, void *stats, double g, void *grad_logits, int n_threads) {
+    const NAME(entropy) e = NAME(entropy_of)(cols, weight, smoothing);
     REAL *loss = loss_, *log_sum = stats, *shift = log_sum + rows;
     const isize block = NAME(rows_together)(cols);
     const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
@@ -206,13 +237,21 @@ double NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int
 #pragma omp for schedule(static)
         for (isize first = 0; first < rows; first += block) {
             const isize count = min_size(block, rows - first);
-            NAME(log_sums)((const REAL *)logits + first * cols, count, cols, log_sum + first, shift + first);
-            for (isize r = first; r < first + count; r++) {
-                const REAL *x = (const REAL *)logits + r * cols;
+            const REAL *x = (const REAL *)logits + first * cols;
+            REAL *grad = grad_logits ? (REAL *)grad_logits + first * cols : NULL, inverse[VB / sizeof(REAL)];
+            NAME(log_sums)(x, count, cols, log_sum + first, shift + first, grad);
+            store(inverse, NAME(vexp)(-load_up_to(log_sum + first, count)));
+            for (isize r = first; r < first + count; r++, x += cols, grad += grad ? cols : 0) {
                 loss[r] = 0;
-                if (target[r] == ignore) continue;
-                loss[r] = sharp * (weight ? weight[target[r]] : 1) * (log_sum[r] - (x[target[r]] - shift[r]));
-                if (smoothing > 0) loss[r] += smooth * (total * log_sum[r] - NAME(weighted_row)(x, weight, cols, shift[r]));
+                if (target[r] == ignore) {
+                    if (grad) zero_run(grad, cols);
+                    continue;
+                }
+                loss[r] = e.sharp * (e.weight ? e.weight[target[r]] : 1) * (log_sum[r] - (x[target[r]] - shift[r]));
+                if (e.smooth > 0) loss[r] += e.smooth * (e.total * log_sum[r] - NAME(weighted_row)(x, e.weight, cols, shift[r]));
+                if (!grad) continue;
+                if (log_sum[r] - log_sum[r] == 0) NAME(entropy_slope)(e, grad, target[r], 0, 0, inverse[r - first], (REAL)g, grad);
+                else NAME(entropy_slope)(e, x, target[r], shift[r], log_sum[r], 0, (REAL)g, grad);
             }
         }
         denormals_on(mode);
@@ -224,30 +263,19 @@ double NAME(cross_entropy)(isize rows, isize cols, const void *logits, const int
 }
 
 /* grad_logits from grad_loss[r grad_step], by the formula above. */
-void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight_, int64_t ignore,
+void NAME(cross_entropy_grad)(isize rows, isize cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
                               double smoothing, const void *stats, const void *grad_loss, isize grad_step, void *grad_logits, int n_threads) {
-    const REAL *weight = weight_, *log_sums = stats, *shifts = log_sums + rows, smooth = (REAL)(smoothing / cols);
-    const REAL total = NAME(total_weight)(cols, weight);
+    const NAME(entropy) e = NAME(entropy_of)(cols, weight, smoothing);
+    const REAL *log_sum = stats, *shift = log_sum + rows, *g = grad_loss;
     const int team = team_begin(n_threads, softmax_cost(rows, cols, sizeof(REAL)));
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
 #pragma omp for schedule(static)
         for (isize r = 0; r < rows; r++) {
-            const REAL *x = (const REAL *)logits + r * cols;
             REAL *grad = (REAL *)grad_logits + r * cols;
-            if (target[r] == ignore) {
-                zero_run(grad, cols);
-                continue;
-            }
-            const REAL g = ((const REAL *)grad_loss)[r * grad_step], sharp = (REAL)(1 - smoothing) * (weight ? weight[target[r]] : 1);
-            const vec scale = splat(g * (sharp + smooth * total)), log_sum = splat(log_sums[r]), shift = splat(shifts[r]);
-            for (isize i = 0; i < cols; i += LANES) {
-                vec slope = scale * NAME(vexp)((NAME(load_filled)(x + i, cols - i, 0) - shift) - log_sum);
-                if (smoothing > 0) slope -= splat(g * smooth) * (weight ? load_up_to(weight + i, cols - i) : splat(1));
-                store_up_to(grad + i, slope, cols - i);
-            }
-            grad[target[r]] -= g * sharp;
+            if (target[r] == ignore) zero_run(grad, cols);
+            else NAME(entropy_slope)(e, (const REAL *)logits + r * cols, target[r], shift[r], log_sum[r], 0, g[r * grad_step], grad);
         }
         denormals_on(mode);
     }
