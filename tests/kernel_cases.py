@@ -46,29 +46,41 @@ def gemm_cases(rng, dtype):
     )
     for a in (np.broadcast_to(values(rng, (40, 1), dtype), (40, 9)), values(rng, (9, 40), dtype)[::-1].T):  # every step the same; backwards
         yield "gemm", [a, values(rng, (9, 30), dtype), poisoned((40, 30), dtype), None, False], {2}
-    single = values(rng, (1, 3), dtype)[::-1], [values(rng, (1, 5), dtype)[::-1]]
-    yield "affine_grads", [*single, [poisoned((3, 5), dtype)], None, None, None, False], {2}
-    yield "affine_grads", [values(rng, (50, 7), dtype), [], [], poisoned(7, dtype), None, None, False], {3}
-    yield "affine_grads", [values(rng, (60, 7), dtype), [], [], None, values(rng, (7, 9), dtype), poisoned((60, 9), dtype), False], {5}
-    sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30)]
-    for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3)]:
-        for split in {inputs, inputs // 2, min(1, inputs), min(48, inputs)}:
-            grad = values(rng, (rows, units + 3), dtype)[:, :units]
-            weights = [poisoned((units, width), dtype) for width in ((split, inputs - split) if split < inputs else (inputs,))]
-            bias = None if split == 1 else poisoned(units, dtype)
-            wide = values(rng, (rows, inputs + 5), dtype)
-            given = [wide[:, :split], wide[:, split:inputs]][: len(weights)]
-            if split % 2:  # its rows out of order, some from elsewhere
-                others, numbers = values(rng, (4, split + 1), dtype)[:, 1:], rng.integers(-4, rows + 2, rows)
-                given[0] = values(rng, (rows + 2, split), dtype), others, numbers
-            weight, adds = values(rng, (units, inputs + 1), dtype)[:, :inputs], split % 3 == 1
-            grad_x = (values(rng, (rows, inputs + 2), dtype) if adds else poisoned((rows, inputs + 2), dtype))[:, :inputs]
-            back = [None, None, False] if split % 3 == 2 else [weight, grad_x, adds]
-            yield "affine_grads", [grad, given, weights, bias, *back], {2, 3, 5}
     for batch, m, n, k in [(0, 2, 3, 4), (3, 5, 7, 9), (40, 16, 16, 16), (2, 70, 90, 50)]:
         a = values(rng, (batch, m, k), dtype)
         yield "gemm", [a, values(rng, (batch, n, k), dtype).transpose(0, 2, 1), poisoned((batch, m, n), dtype), None, False], {2}
         yield "gemm", [a, np.broadcast_to(values(rng, (k, n), dtype), (batch, k, n)), poisoned((batch, m, n), dtype), None, True], {2}
+
+
+def affine_cases(rng, dtype):
+    def case(maps, weight=None, grad_x=None):
+        return "affine_grads", [*(list(each) for each in zip(*maps, strict=True)), weight, grad_x], {2, 3, 5}
+
+    yield case([(values(rng, (1, 3), dtype)[::-1], [values(rng, (1, 5), dtype)[::-1]], [poisoned((3, 5), dtype)], None)])
+    yield case([(values(rng, (50, 7), dtype), [], [], poisoned(7, dtype))])
+    yield case([(values(rng, (60, 7), dtype), [], [], None)], [values(rng, (7, 9), dtype)], poisoned((60, 9), dtype))
+    sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30)]
+    for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3), (800, 130, 192)]:
+        for split in {inputs, inputs // 2, min(1, inputs), min(48, inputs)}:
+            first, second = (affine_map(rng, dtype, rows, units, inputs, split) for _ in range(2))
+            other = affine_map(rng, dtype, rows, units + 2, inputs, split)
+            weights = [values(rng, (width, inputs + 1), dtype)[:, :inputs] for width in (units, units + 2)]
+            grad_x = poisoned((rows, inputs + 2), dtype)[:, :inputs]
+            yield case([first]) if split % 3 == 2 else case([first], weights[:1], grad_x)
+            yield case([first, other], weights, grad_x) if split % 2 else case([first, second], weights[:1] * 2, grad_x)
+    yield case([first, (second[0], [], [], None)])
+
+
+def affine_map(rng, dtype, rows, units, inputs, split):
+    """What `affine_grads` takes of a map with its columns in two parts: grad, inputs, and outputs for the gradients."""
+    grad = values(rng, (rows, units + 3), dtype)[:, :units]
+    weights = [poisoned((units, width), dtype) for width in ((split, inputs - split) if split < inputs else (inputs,))]
+    wide = values(rng, (rows, inputs + 5), dtype)
+    given = [wide[:, :split], wide[:, split:inputs]][: len(weights)]
+    if split % 2:  # its rows out of order, some from elsewhere
+        others, numbers = values(rng, (4, split + 1), dtype)[:, 1:], rng.integers(-4, rows + 2, rows)
+        given[0] = values(rng, (rows + 2, split), dtype), others, numbers
+    return grad, given, weights, None if split == 1 else poisoned(units, dtype)
 
 
 CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding, dilation, groups
@@ -491,7 +503,7 @@ def row_norm_cases(rng, dtype):
             yield "row_norm_grad", [grad, x, affine[0], stats, grads[0], None, None, groups, inner, centred], {4}
 
 
-FAMILIES = [gemm_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
+FAMILIES = [gemm_cases, affine_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
 FAMILIES += [optimiser_cases, recurrent_cases, resample_cases, row_cases, row_norm_cases]
 
 

@@ -54,6 +54,14 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t weight_row, grad_row
         int adds
 
+    ctypedef struct affine_map:
+        Py_ssize_t rows, units, grad_row
+        const void *grad
+        affine_input x[2]
+        void *weight[2]
+        void *bias
+        affine_back back
+
     ctypedef struct recurrent_shape:
         int cell
         double update_sign
@@ -97,10 +105,8 @@ cdef extern from "kernels.h" nogil:
                      const void *b, Py_ssize_t b_batch, Py_ssize_t b_row, Py_ssize_t b_col,
                      void *c, Py_ssize_t c_batch, Py_ssize_t c_row,
                      const void *bias, int relu, void *scratch, int n_threads) noexcept nogil
-        Py_ssize_t (*affine_grads_scratch)(Py_ssize_t rows, Py_ssize_t units, Py_ssize_t inputs, Py_ssize_t back,
-                                           int n_threads) noexcept nogil
-        void (*affine_grads)(Py_ssize_t rows, Py_ssize_t units, const void *grad, Py_ssize_t grad_row, const affine_input *x, void **weight,
-                             void *bias, const affine_back *back, void *scratch, int n_threads) noexcept nogil
+        Py_ssize_t (*affine_grads_scratch)(const affine_map *maps, Py_ssize_t count, int n_threads) noexcept nogil
+        void (*affine_grads)(const affine_map *maps, Py_ssize_t count, void *scratch, int n_threads) noexcept nogil
         Py_ssize_t (*conv_scratch)(const conv_shape *shape, int n_threads) noexcept nogil
         void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out,
                      void *scratch, int n_threads) noexcept nogil

@@ -120,47 +120,56 @@ cdef int way_back(affine_back *to, cnp.ndarray grad, cnp.ndarray weight, cnp.nda
     return 0
 
 
-def affine_grads(
-    cnp.ndarray grad,            # IN   (N, U), rows contiguous
-    list inputs,                 # IN   at most two of (N, D), rows contiguous, or of (rows, first or None, index): see reference/matmul.py
-    list grad_weights,           # OUT  as many of (U, D), C-contiguous
-    cnp.ndarray grad_bias,       # OUT  (U,) or None
-    cnp.ndarray weight,          # IN   (U, D), rows contiguous, or None
-    cnp.ndarray grad_x,          # OUT  (N, D), rows contiguous, with weight; INOUT if it adds
-    bint adds,
-    int n_threads,
-):
-    """grad^T x for each x of inputs, the sums of the rows of grad, and grad times weight."""
-    cdef const kernel_table *table = table_of(grad)
-    cdef Py_ssize_t rows, units, grad_row = row_stride(grad)
-    cdef affine_input x[2]
-    cdef affine_back back
-    cdef void *grad_weight[2]
+cdef int affine_map_of(affine_map *to, cnp.ndarray grad, list inputs, list grad_weights, cnp.ndarray grad_bias) except -1:
+    """The arrays of a map, checked, but for the way back."""
     cdef cnp.ndarray each
     cdef int i
-    cdef Block block
-    some_threads(n_threads)
-    rows, units = grad.shape[0], grad.shape[1]
+    memset(to, 0, sizeof(affine_map))
+    to.grad_row, to.rows, to.units, to.grad = row_stride(grad), grad.shape[0], grad.shape[1], cnp.PyArray_DATA(grad)
     if len(inputs) > 2 or len(grad_weights) != len(inputs):
         raise ValueError(f"affine_grads takes at most two inputs and as many weights, got {len(inputs)} and {len(grad_weights)}")
-    memset(x, 0, sizeof(x))
-    memset(grad_weight, 0, sizeof(grad_weight))
-    memset(&back, 0, sizeof(back))
     for i in range(len(inputs)):
-        affine_input_of(&x[i], grad, inputs[i])
+        affine_input_of(&to.x[i], grad, inputs[i])
         each = grad_weights[i]
         writeable(grad, each)
-        if cnp.PyArray_NDIM(each) != 2 or each.shape[0] != units or each.shape[1] != x[i].width:
-            raise ValueError(f"affine_grads: a weight must have shape {(units, x[i].width)}, got {(<object> each).shape}")
-        grad_weight[i] = cnp.PyArray_DATA(each)
+        if cnp.PyArray_NDIM(each) != 2 or each.shape[0] != to.units or each.shape[1] != to.x[i].width:
+            raise ValueError(f"affine_grads: a weight must have shape {(to.units, to.x[i].width)}, got {(<object> each).shape}")
+        to.weight[i] = cnp.PyArray_DATA(each)
     if grad_bias is not None:
         writeable(grad, grad_bias)
-        if cnp.PyArray_SIZE(grad_bias) != units:
-            raise ValueError(f"affine_grads: grad_bias must have {units} values, got {grad_bias.size}")
-    if weight is not None:
-        way_back(&back, grad, weight, grad_x)
-        back.adds = adds
-    block = scratch(table.affine_grads_scratch(rows, units, x[0].width + x[1].width, back.width, n_threads), table)
+        if cnp.PyArray_SIZE(grad_bias) != to.units:
+            raise ValueError(f"affine_grads: grad_bias must have {to.units} values, got {grad_bias.size}")
+        to.bias = cnp.PyArray_DATA(grad_bias)
+    return 0
+
+
+def affine_grads(
+    list grads,                  # IN   one or two of (N, U), rows contiguous: as many as there are maps
+    list inputs,                 # IN   of each at most two of (N, D), rows contiguous, or of (rows, first or None, index): see the twin
+    list grad_weights,           # OUT  of each as many of (U, D), C-contiguous
+    list grad_bias,              # OUT  of each (U,) or None
+    list weight,                 # IN   of each (U, D), rows contiguous, or None for all
+    cnp.ndarray grad_x,          # OUT  (N, D), rows contiguous, with weight
+    int n_threads,
+):
+    """Of each map grad^T x for each x of its inputs, and the sums of the rows of grad; the sum of all grad times weight."""
+    cdef cnp.ndarray first = grads[0], grad
+    cdef const kernel_table *table = table_of(first)
+    cdef affine_map maps[2]
+    cdef int i, count = len(grads)
+    cdef Block block
+    some_threads(n_threads)
+    if count > 2 or len(inputs) != count or len(grad_weights) != count or len(grad_bias) != count \
+            or (weight is not None and len(weight) != count):
+        raise ValueError(f"affine_grads takes one or two of everything, got {count} of grads")
+    for i in range(count):
+        grad = grads[i]
+        if cnp.PyArray_TYPE(grad) != cnp.PyArray_TYPE(first):
+            raise ValueError(f"affine_grads: arrays must have one dtype, got {first.dtype} and {grad.dtype}")
+        affine_map_of(&maps[i], grad, inputs[i], grad_weights[i], grad_bias[i])
+        if weight is not None:
+            way_back(&maps[i].back, grad, weight[i], grad_x)
+            maps[i].back.adds = i > 0
+    block = scratch(table.affine_grads_scratch(maps, count, n_threads), table)
     with nogil:
-        table.affine_grads(rows, units, data(grad), grad_row, x, grad_weight, data(grad_bias),
-                           &back if back.width > 0 and rows > 0 else NULL, block.pointer, n_threads)
+        table.affine_grads(maps, count, block.pointer, n_threads)

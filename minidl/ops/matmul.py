@@ -220,8 +220,11 @@ class Linear(Function, arrays=True):
         if isinstance(grad, Tensor):
             return (*Linear.tensor_grads(grad, x, weight), channel_sum(as_rows(grad)) if need_bias else None, None)
         given, grad = ([] if x is None else [ascontiguous(as_rows(x))]), ascontiguous(grad)
-        grad_x = None if weight is None else empty((*grad.shape[:-1], weight.shape[1]), grad.dtype)  # (*, D)
-        *grad_weight, grad_bias = affine_grads(as_rows(grad), given, need_bias, weight, grad_x)
+        grads, back, grad_x = as_rows(grad), (), None
+        if weight is not None:
+            grad_x = empty((*grad.shape[:-1], weight.shape[1]), grad.dtype)  # (*, D)
+            back = [ascontiguous(weight)], as_rows(grad_x)
+        ((*grad_weight, grad_bias),) = affine_grads([(grads, given, need_bias)], *back)
         return grad_x, grad_weight[0] if grad_weight else None, grad_bias, None
 
     @staticmethod
@@ -232,17 +235,20 @@ class Linear(Function, arrays=True):
         return grad_x, None if x is None else MatMul.apply(grad.swapaxes(0, 1), as_rows(x))  # (U, N) x (N, D)
 
 
-def affine_grads(grads, inputs, biased, weight=None, grad_x=None, adds=False):
-    """(grads^T x for each of `inputs`, the sums of the rows of grads or None), and grads times weight into (or added to) grad_x: one pass.
+def affine_grads(maps, weights=None, grad_x=None):
+    """The gradients of one or two affine maps (grads, inputs, biased): grads^T x for each x of inputs, then the sum of grads' rows or None.
 
-    An x is a matrix or (rows, first, index), see `kernels.affine_grads`.
+    With a weight per map grad_x gets the sum of grads times weight over the maps. An x is a matrix or (rows, first, index), see
+    `kernels.affine_grads`.
     """
-    found = [empty((grads.shape[1], (x[0] if type(x) is tuple else x).shape[1]), grads.dtype) for x in inputs]
-    bias = empty((grads.shape[1],), grads.dtype) if biased else None
-    if weight is not None:
-        weight, grad_x = ascontiguous(weight), as_rows(grad_x)
-    kernels.affine_grads(grads, inputs, found, bias, weight, grad_x, adds, n_threads())
-    return (*found, bias)
+    grads, inputs, found, sums = [], [], [], []
+    for grad, own, biased in maps:
+        grads.append(grad)
+        inputs.append(own)
+        found.append([empty((grad.shape[1], (x[0] if type(x) is tuple else x).shape[1]), grad.dtype) for x in own])
+        sums.append(empty((grad.shape[1],), grad.dtype) if biased else None)
+    kernels.affine_grads(grads, inputs, found, sums, weights, grad_x, n_threads())
+    return [(*own, bias) for own, bias in zip(found, sums, strict=True)]
 
 
 def linear(input, weight, bias=None):

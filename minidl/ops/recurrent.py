@@ -159,12 +159,12 @@ class Recurrent(Function, arrays=True):
             ctx.trace.ran_back(steps, grad_h)
         if with_state[0] is not None:  # made already
             rows_of_x = None
-        found = []
+        runs = []
         for d in range(count):
-            before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
-            run = Run(cell, steps, d == 1, rows, grad_gates[d], before, entry(mask, d), units, w_ih[d], rows_of_x)
             needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
-            found += run.weight_grads(needs, entry(extra, d), entry(grad_h, d))
+            before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
+            runs.append(Run(needs, steps, d == 1, rows, grad_gates[d], units, before, entry(mask, d), entry(extra, d), entry(grad_h, d)))
+        found = weight_grads(cell, runs, () if rows_of_x is None else (w_ih, rows_of_x))
         return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
 
 
@@ -252,57 +252,78 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
             extra[d][...] = product[:, inner]
 
 
-class Run:
-    """The gradients of one direction's weights, after the walk back through time: sums over all rows, so a product each or for two.
+def weight_grads(cell, runs, back):
+    """Gradients of the weights of all directions, one behind the other, each in the order w_ih, w_hh, b_ih, b_hh, w_hr, peephole.
 
-    Its share of the gradient of x goes to grad_x, unless that is None; what the other direction has put there is added to.
+    All are sums over all rows, so products, of both directions at once. With `back`, (w_ih, grad_x), the gradient of x is made as well.
     """
+    family = for_gru if cell == "gru" else for_gru_before if cell == "gru_before" else for_plain
+    found = []
+    for run, usual in zip(runs, family(runs, back), strict=True):
+        need_hr, need_peephole = run.needs[4:]
+        found += usual
+        found.append(affine_grads([(run.grad_h, [run.extra], False)])[0][0] if need_hr else None)
+        found.append(run.for_peephole() if need_peephole else None)
+    return found
 
-    def __init__(self, cell, steps, backwards, rows, grads, before, mask, units, w_ih, grad_x):
-        self.cell, self.steps, self.backwards, self.rows, self.grads = cell, steps, backwards, rows, grads
-        self.pairs, self.mask, self.units, self.w_ih, self.grad_x = before, mask, units, w_ih, grad_x
 
-    def weight_grads(self, needs, extra, grad_h):
-        """Gradients from the sums of the gates' gradients, in the order of the weights: w_ih, w_hh, b_ih, b_hh, w_hr, peephole."""
-        need_hr, need_peephole = needs[4:]
-        family = self.for_gru if self.cell == "gru" else self.for_gru_before if self.cell == "gru_before" else self.for_plain
-        return (
-            *family(*needs[:4], extra),
-            affine_grads(grad_h, [extra], False)[0] if need_hr else None,
-            self.for_peephole() if need_peephole else None,
-        )
-
-    def for_plain(self, need_ih, need_hh, need_b_ih, need_b_hh, _):
-        """Both weights meet the same gradients, so that one product makes them and the sums for the biases."""
-        inputs = ([self.rows] if need_ih else []) + ([self.state()] if need_hh else [])
-        *found, bias = affine_grads(self.grads, inputs, need_b_ih or need_b_hh, *self.way_back())
+def for_plain(runs, back):
+    """Both weights meet the same gradients, so that one product makes them and the sums for the biases."""
+    maps, results = [], []
+    for run in runs:
+        need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
+        maps.append((run.grads, ([run.rows] if need_ih else []) + ([run.state()] if need_hh else []), need_b_ih or need_b_hh))
+    for run, (*found, bias) in zip(runs, affine_grads(maps, *back), strict=True):
+        need_ih, need_hh, *_ = run.needs
         grad_ih, grad_hh = found[0] if need_ih else None, found[-1] if need_hh else None
-        return grad_ih, grad_hh, bias if need_b_ih else None, (bias.copy() if need_b_ih else bias) if need_b_hh else None
+        results.append((grad_ih, grad_hh, *biases(run, bias)))
+    return results
 
-    def for_gru(self, need_ih, need_hh, need_b_ih, need_b_hh, _):
-        """Its gradients stand in the order n, r, z, and n's times r: the last three are those of the state's product."""
-        grad_ih = grad_hh = b_ih = b_hh = None
-        if need_ih or need_b_ih or self.grad_x is not None:
-            grads, back = self.grads[:, : 3 * self.units], self.way_back(lambda w_ih: np.roll(w_ih, self.units, 0))
-            *found, b_ih = affine_grads(grads, [self.rows] if need_ih else [], need_b_ih, *back)
-            grad_ih, b_ih = (None if each is None else np.roll(each, -self.units, 0) for each in (found[0] if found else None, b_ih))
-        if need_hh or need_b_hh:
-            *found, b_hh = affine_grads(self.grads[:, self.units :], [self.state()] if need_hh else [], need_b_hh)
-            grad_hh = found[0] if found else None
-        return grad_ih, grad_hh, b_ih, b_hh
 
-    def for_gru_before(self, need_ih, need_hh, need_b_ih, need_b_hh, extra):
-        """The state's product of n is with r h (`extra`)."""
-        grad_ih, _, b_ih, b_hh = self.for_plain(need_ih, False, need_b_ih, need_b_hh, extra)
-        if not need_hh:
-            return grad_ih, None, b_ih, b_hh
-        first = 2 * self.units
-        parts = affine_grads(self.grads[:, :first], [self.state()], False)[0], affine_grads(self.grads[:, first:], [extra], False)[0]
-        return grad_ih, np.concatenate(parts), b_ih, b_hh
+def biases(run, sums):
+    """The gradients of b_ih and b_hh, which are the same, but not the same array."""
+    _, _, need_b_ih, need_b_hh, *_ = run.needs
+    return sums if need_b_ih else None, (sums.copy() if need_b_ih else sums) if need_b_hh else None
 
-    def way_back(self, ordered=ascontiguous):
-        """What `affine_grads` needs for the gradient of x: the weight in the order of the gradients."""
-        return (None, None, False) if self.grad_x is None else (ordered(self.w_ih), self.grad_x, self.backwards)
+
+def for_gru(runs, back):
+    """Its gradients stand in the order n, r, z, and n's times r: the last three are those of the state's product."""
+    of_x, of_h, results = [], [], []
+    for run in runs:
+        need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
+        of_x.append((run.grads[:, : 3 * run.units], [run.rows] if need_ih else [], need_b_ih))
+        of_h.append((run.grads[:, run.units :], [run.state()] if need_hh else [], need_b_hh))
+    if back:
+        w_ih, grad_x = back
+        back = [np.roll(each, run.units, 0) for each, run in zip(w_ih, runs, strict=True)], grad_x
+    for run, of_one, (*grad_hh, b_hh) in zip(runs, affine_grads(of_x, *back), affine_grads(of_h), strict=True):
+        *grad_ih, b_ih = (None if each is None else np.roll(each, -run.units, 0) for each in of_one)
+        results.append((grad_ih[0] if grad_ih else None, grad_hh[0] if grad_hh else None, b_ih, b_hh))
+    return results
+
+
+def for_gru_before(runs, back):
+    """The state's product of n is with r h (`extra`)."""
+    maps, results = [], []
+    for run in runs:
+        need_ih, _, need_b_ih, need_b_hh, *_ = run.needs
+        maps.append((run.grads, [run.rows] if need_ih else [], need_b_ih or need_b_hh))
+    for run, (*grad_ih, bias) in zip(runs, affine_grads(maps, *back), strict=True):
+        grad_hh = None
+        if run.needs[1]:
+            first = 2 * run.units
+            parts = affine_grads([(run.grads[:, :first], [run.state()], False), (run.grads[:, first:], [run.extra], False)])
+            grad_hh = np.concatenate([part for part, _ in parts])
+        results.append((grad_ih[0] if grad_ih else None, grad_hh, *biases(run, bias)))
+    return results
+
+
+class Run:
+    """One direction after its walk back through time: which gradients it needs, in the order of its weights, and what they are made of."""
+
+    def __init__(self, needs, steps, backwards, rows, grads, units, before, mask, extra, grad_h):
+        self.needs, self.steps, self.backwards, self.rows, self.grads, self.units = needs, steps, backwards, rows, grads, units
+        self.pairs, self.mask, self.extra, self.grad_h = before, mask, extra, grad_h
 
     def state(self):
         """The state before each row as the products saw it, in a form that `affine_grads` takes: where it lies, unless there is a mask."""

@@ -17,7 +17,7 @@ from .channels import channel_sum
 from .exponential import sigmoid
 from .join import chunk
 from .matmul import linear
-from .recurrent import N_GATES, Run, by_kind, dense_steps, input_products, kept_arrays
+from .recurrent import N_GATES, Run, by_kind, dense_steps, input_products, kept_arrays, weight_grads
 from .relu import relu
 from .trigonometric import tanh
 
@@ -100,8 +100,8 @@ class SequenceOfOne(Function, arrays=True):
         needs = ctx.needs_input_grad
         before = {"h": (out, first[0]), "c": (cells and cells[0], first[1])}
         grad_x = empty(rows.shape, rows.dtype) if needs[0] else None
-        run = Run(ctx.cell, steps, False, rows, grad_gates, before, None, h.shape[1], own[0], grad_x)
-        *found, _, for_peephole = run.weight_grads((*needs[5:9], False, needs[9]), extra and extra[0], None)
+        run = Run((*needs[5:9], False, needs[9]), steps, False, rows, grad_gates, h.shape[1], before, None, extra and extra[0], None)
+        *found, _, for_peephole = weight_grads(ctx.cell, [run], () if grad_x is None else ([ascontiguous(own[0])], grad_x))
         return grad_x, grad_h, grad_c, None, None, *found, for_peephole
 
 

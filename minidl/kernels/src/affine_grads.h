@@ -23,50 +23,77 @@ static void NAME(affine_grads_apart)(const NAME(matrices) *g, isize slices, REAL
     if (g->sums) NAME(sum_rows_of_a)(g->a, g->a_col, g->m, g->k, g->sums, 0);
 }
 
-/* Values of scratch: blocks of the product and the whole of it; or blocks of the way back. */
-isize NAME(affine_grads_scratch)(isize rows, isize units, isize inputs, isize back, int n_threads) {
-    const isize whole = gemm_slices(units, inputs, rows) > 1 ? units * inputs : 0;
-    const NAME(blocks) blocks = NAME(choose_blocks)(rows, back, units, 1);
-    return max_size(NAME(gemm_scratch)(1, units, inputs, rows, n_threads) + whole, back ? blocks.b_size + n_threads * blocks.a_size : 0);
+/* The product that makes the gradients of the weights and of the bias. */
+static NAME(matrices) NAME(weight_product)(const affine_map *map) {
+    const affine_input *x = map->x;
+    const int only = x[0].width == 0; /* the number of the first that has columns */
+    const NAME(matrices) g = {.m = map->units, .n = x[0].width + x[1].width, .k = map->rows, .a = map->grad, .a_row = 1, .a_col = map->grad_row, .inputs = x,
+                              .c = map->weight[only], .c_row = x[only].width, .split = only ? 0 : x[1].width ? x[0].width : 0, .c_rest = map->weight[1],
+                              .c_rest_row = x[1].width, .sums = map->bias};
+    return g;
 }
 
-/* grad (rows, units), grad_row apart; x (rows, x.width); weight (units, x.width), of x of width 0 unused; bias (units) or NULL; back or NULL. */
-void NAME(affine_grads)(isize rows, isize units, const void *grad, isize grad_row, const affine_input x[2], void *const weight[2], void *bias,
-                        const affine_back *back, void *scratch, int n_threads) {
-    const isize inputs = x[0].width + x[1].width, slices = gemm_slices(units, inputs, rows), width = back ? back->width : 0;
-    const int only = x[0].width == 0; /* the number of the first that has columns */
-    const int apart = inputs == 0 || slices > 1;
-    const NAME(matrices) g = {.m = units, .n = inputs, .k = rows, .a = grad, .a_row = 1, .a_col = grad_row, .inputs = x, .c = weight[only],
-                              .c_row = x[only].width, .split = only ? 0 : x[1].width ? x[0].width : 0, .c_rest = weight[1],
-                              .c_rest_row = x[1].width, .sums = bias};
-    NAME(matrices) h = {.m = rows, .n = width, .k = units, .a = grad, .a_row = grad_row, .a_col = 1, .b_col = 1};
-    if (back) {
-        h.b = back->weight;
-        h.b_row = back->weight_row;
-        h.c = back->grad;
-        h.c_row = back->grad_row;
-        h.adds = back->adds;
+/* The product that makes the gradient of x; without columns where nobody asks for it. */
+static NAME(matrices) NAME(product_back)(const affine_map *map) {
+    const affine_back *back = &map->back;
+    const NAME(matrices) h = {.m = map->rows, .n = map->rows ? back->width : 0, .k = map->units, .a = map->grad, .a_row = map->grad_row, .a_col = 1,
+                              .b = back->weight, .b_row = back->weight_row, .b_col = 1, .c = back->grad, .c_row = back->grad_row, .adds = back->adds};
+    return h;
+}
+
+/* Values of scratch of a thread with a product of its own. */
+static isize NAME(own_blocks)(const NAME(matrices) *g) {
+    const NAME(blocks) blocks = NAME(choose_blocks)(g->m, g->n, g->k, 1);
+    return round_up(blocks.b_size + blocks.a_size, 16);
+}
+
+static double NAME(product_cost)(const NAME(matrices) *g) {
+    return 2.0 * g->m * g->n * g->k / FLOPS_PER_NS + (double)(g->m * g->k + (g->m + g->k) * g->n) * sizeof(REAL) / BYTES_PER_NS;
+}
+
+/* Values of scratch: blocks of one product and the whole of it, or blocks of a product per thread, or blocks of the way back. */
+isize NAME(affine_grads_scratch)(const affine_map *maps, isize count, int n_threads) {
+    isize most = 0, side_by_side = 0;
+    for (isize i = 0; i < count; i++) {
+        const NAME(matrices) g = NAME(weight_product)(maps + i), h = NAME(product_back)(maps + i);
+        const NAME(blocks) back = NAME(choose_blocks)(h.m, h.n, h.k, 1);
+        const isize whole = gemm_slices(g.m, g.n, g.k) > 1 ? g.m * g.n : 0;
+        most = max_size(most, max_size(NAME(gemm_scratch)(1, g.m, g.n, g.k, n_threads) + whole, h.n ? back.b_size + n_threads * back.a_size : 0));
+        side_by_side += NAME(own_blocks)(&g);
     }
-    const isize values = units * rows + (rows + units) * ((apart ? 0 : inputs) + width);
-    const double cost = 2.0 * units * rows * ((apart ? 0 : inputs) + width) / FLOPS_PER_NS + (double)values * sizeof(REAL) / BYTES_PER_NS;
-    if (units == 0) {
-        for (isize i = 0; i < rows && back && !back->adds; i++) zero_run((REAL *)back->grad + i * back->grad_row, width);
-        return;
+    return max_size(most, side_by_side);
+}
+
+/* The gradients of one map, or of two: of the weights side by side, a map per thread, where both are as large and threads as many (whatever
+ * the team, a product has the same bits); then those of x one after the other, as the second may add to the first. */
+void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int n_threads) {
+    NAME(matrices) g[MOST_MAPS], h[MOST_MAPS];
+    double cost = 0;
+    for (isize i = 0; i < count; i++) {
+        g[i] = NAME(weight_product)(maps + i);
+        h[i] = NAME(product_back)(maps + i);
+        const isize slices = gemm_slices(g[i].m, g[i].n, g[i].k);
+        if (g[i].n == 0 || slices > 1) {
+            NAME(affine_grads_apart)(g + i, slices, (REAL *)scratch + NAME(gemm_scratch)(1, g[i].m, g[i].n, g[i].k, n_threads), scratch, n_threads);
+            g[i].n = 0;
+        }
+        cost += (g[i].n ? NAME(product_cost)(g + i) : 0) + (h[i].n ? NAME(product_cost)(h + i) : 0);
     }
-    if (apart)
-        NAME(affine_grads_apart)(&g, slices, (REAL *)scratch + NAME(gemm_scratch)(1, units, inputs, rows, n_threads), scratch, n_threads);
-    if (apart && !back) return;
+    const int alike = count == 2 && g[0].m == g[1].m && g[0].n == g[1].n && g[0].k == g[1].k;
     const int team = team_begin(n_threads, cost);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
-        const int rank = thread_index(), size = team_size();
-        if (!apart) NAME(gemm_team)(&g, NAME(choose_blocks)(units, inputs, rows, size), scratch, rank, size);
-        if (back) {
-            if (size > 1 && !apart) {
+        const int rank = thread_index(), size = team_size(), side_by_side = alike && size == 2;
+        if (side_by_side)
+            NAME(gemm_team)(g + rank, NAME(choose_blocks)(g->m, g->n, g->k, 1), (REAL *)scratch + rank * NAME(own_blocks)(g), 0, 1);
+        for (isize i = 0; i < 2 * count; i++) {
+            const NAME(matrices) *product = i < count ? g + i : h + i - count;
+            if (product->n == 0 || (i < count && side_by_side)) continue;
+            if (size > 1) {
 #pragma omp barrier
             }
-            NAME(gemm_team)(&h, NAME(choose_blocks)(rows, width, units, size), scratch, rank, size);
+            NAME(gemm_team)(product, NAME(choose_blocks)(product->m, product->n, product->k, size), scratch, rank, size);
         }
         denormals_on(mode);
     }

@@ -75,6 +75,17 @@ typedef struct {
     int adds;
 } affine_back;
 
+/* An affine map whose gradients are wanted: that of its result (rows, units) is known, those of up to two weights (units, width) and of the bias
+ * (or NULL) come from it, and that of an x through `back` (of width 0: nobody asks). */
+typedef struct {
+    ptrdiff_t rows, units, grad_row;
+    const void *grad;
+    affine_input x[2]; /* of width 0: there is none */
+    void *weight[2], *bias;
+    affine_back back;
+} affine_map;
+#define MOST_MAPS 2 /* that are worked on together */
+
 /* Planes in[0] x in[1] to out[0] x out[1]: along axis d, output o reads index[d][t][o] (-1: nothing), t < taps[d], times its weight. */
 typedef struct {
     ptrdiff_t planes, in[2], out[2], taps[2]; /* no taps: the axis stays as it is */
@@ -88,9 +99,8 @@ typedef struct {
     void (*gemm)(ptrdiff_t batch, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a, ptrdiff_t a_batch, ptrdiff_t a_row, ptrdiff_t a_col,
                  const void *b, ptrdiff_t b_batch, ptrdiff_t b_row, ptrdiff_t b_col, void *c, ptrdiff_t c_batch, ptrdiff_t c_row,
                  const void *bias, int relu, void *scratch, int n_threads);
-    ptrdiff_t (*affine_grads_scratch)(ptrdiff_t rows, ptrdiff_t units, ptrdiff_t inputs, ptrdiff_t back, int n_threads);
-    void (*affine_grads)(ptrdiff_t rows, ptrdiff_t units, const void *grad, ptrdiff_t grad_row, const affine_input x[2], void *const weight[2],
-                         void *bias, const affine_back *back, void *scratch, int n_threads);
+    ptrdiff_t (*affine_grads_scratch)(const affine_map *maps, ptrdiff_t count, int n_threads);
+    void (*affine_grads)(const affine_map *maps, ptrdiff_t count, void *scratch, int n_threads);
 
     ptrdiff_t (*conv_scratch)(const conv_shape *shape, int n_threads);
     void (*conv)(const conv_shape *shape, const void *x, const void *weight, const void *bias, int relu, void *out, void *scratch, int n_threads);
