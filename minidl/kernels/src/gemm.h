@@ -137,12 +137,22 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
-/* to[0 .. n] = columns j .. j + n of a row of x. */
+/* to[0 .. n] = columns j .. j + n of a row of x. The same columns of a later row, which lie far from these, come nearer. */
+#define INPUTS_AHEAD 16
 INLINE void NAME(copy_input)(REAL *to, const affine_input *x, isize row, isize j, isize n) {
     const isize number = x->index ? (isize)x->index[row] : row;
-    if (number >= 0) copy_run(to, (const REAL *)x->rows + number * x->row_step + j, n);
-    else if (x->first) copy_run(to, (const REAL *)x->first - (number + 1) * x->first_step + j, n);
-    else zero_run(to, n);
+    const REAL *from = number >= 0 ? (const REAL *)x->rows + number * x->row_step + j
+                       : x->first  ? (const REAL *)x->first - (number + 1) * x->first_step + j
+                                   : NULL;
+    for (isize i = 0; i < n; i += LANES) {
+        vec v = {0};
+        if (from) {
+            v = load_up_to(from + i, n - i);
+            __builtin_prefetch(from + INPUTS_AHEAD * x->row_step + i);
+        }
+        IN_REGISTER(v); /* compilers would call memcpy for so short a run */
+        store_up_to(to + i, v, n - i);
+    }
 }
 
 /* Columns j .. j + cols and steps k .. k + kc of a B that is made of inputs, as `pack` has them. */
