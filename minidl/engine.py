@@ -64,10 +64,10 @@ def _walk(edges, grads, keep, graph, goal):
         if not heap:
             break
         node = heappop(heap)[1]
-        if quick and node.arrays and node._outputs is None:
+        if quick and node.arrays:
             if versions.last_change > node._tick:
                 _check_versions(node)
-            grads = node.backward(node, pending.pop(node))
+            grads = node.backward(node, pending.pop(node)) if node._outputs is None else node.backward(node, *_taken(node, pending))
             if type(grads) is not tuple:
                 grads = (grads,)
         else:
@@ -176,6 +176,15 @@ def _collect(node, pending, graph, goal):
             goal.capture(edge, grad)
         grads.append(grad)
     return grads
+
+
+def _taken(node, pending):
+    """Do what `_collect` does for a node of several outputs where no hook and no goal want to see the gradients."""
+    del pending[node]
+    grads = [pending.pop((node, i), None) for i in range(len(node._outputs))]
+    if not getattr(node, "_materialize", True):
+        return grads
+    return [np.zeros(*output) if grad is None else grad for grad, output in zip(grads, node._outputs, strict=True)]
 
 
 def hooked(own_hooks, which, grad, graph):

@@ -156,9 +156,9 @@ def _owned(leaf, gradient, taken):
         array = np.asarray(array, wanted.dtype)
     if array.shape != wanted.shape:
         raise GradError(word("backward", "a gradient came out in the wrong shape", leaf=wanted.shape, gradient=array.shape))
-    if array.dtype != wanted.dtype:
+    if array.dtype is not wanted.dtype and array.dtype != wanted.dtype:
         array = array.astype(wanted.dtype)
-    elif id(array) in taken or not array.flags.carray or _is_part(array):
+    elif id(array) in taken or not array.flags.carray or (type(array.base) is not Block and _is_part(array)):
         array = array.copy()
     taken.add(id(array))
     return array

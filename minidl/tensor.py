@@ -331,7 +331,8 @@ def _fill(target, array, requires_grad):
 def wrap(array, requires_grad=False):
     """Return a leaf tensor around ``array`` itself, unchecked."""
     result = _new(Tensor)
-    _fill(result, array, requires_grad)
+    result._array, result._requires_grad = array, bool(requires_grad)
+    result.grad = result._edge = result._base = result._views = result._hooks = None
     return result
 
 
