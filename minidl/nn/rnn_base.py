@@ -185,26 +185,29 @@ class RNNBase(Module):
 
     def _run(self, op, x, states, steps, trace):
         """Every layer over the rows of x; returns the output and the list of last states."""
-        parameters = [self._weights(layer) for layer in range(self.num_layers)]
-        expect_one_dtype(op, x, states, parameters[0][0])
-        shape, last = (self._directions, steps.batch, self._width), []
-        h0 = c0 = None
-        for layer in range(self.num_layers):
+        weights, directions, last = self._weights(0), self._directions, []
+        for layer in range(1, self.num_layers):
+            weights += self._weights(layer)
+        expect_one_dtype(op, x, states, weights[0])
+        drops, masked = self.dropout and self.training, self.recurrent_dropout and self.training
+        together = 1 if drops else self.num_layers  # layers that are one operation
+        for layer in range(0, self.num_layers, together):
+            own, h0, c0 = slice(layer * directions, (layer + together) * directions), None, None
             if states is not None:
-                own = slice(layer * self._directions, (layer + 1) * self._directions)
-                h0, *rest = [each[own] for each in states] if self.num_layers > 1 else states
+                h0, *rest = [each[own] for each in states] if together < self.num_layers else states
                 c0 = rest[0] if rest else None
-            if layer and self.dropout and self.training:
+            if layer:
                 x = dropout(x, self.dropout)
-            mask = None
-            if self.recurrent_dropout and self.training:
-                mask = dropout(ones(*shape, dtype=x.dtype), self.recurrent_dropout)._array
-            watch = None if trace is None else trace.layer(self.cell, layer)
-            x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, steps, mask, watch, *parameters[layer])
+            masks = traces = None
+            if masked:
+                shape = directions, steps.batch, self._width
+                masks = [dropout(ones(*shape, dtype=x.dtype), self.recurrent_dropout)._array for _ in range(together)]
+            if trace is not None:
+                traces = [trace.layer(self.cell, number) for number in range(layer, layer + together)]
+            parameters = weights[own.start * len(PARAMETERS) : own.stop * len(PARAMETERS)]
+            x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, together, steps, masks, traces, *parameters)
             last.append(own_last)
-        if self.num_layers == 1:
-            return x, last[0]
-        return x, [cat(list(each)) for each in zip(*last, strict=True)]
+        return x, last[0] if len(last) == 1 else [cat(list(each)) for each in zip(*last, strict=True)]
 
     def extra_repr(self) -> str:
         """The sizes, and the options that differ from their defaults."""

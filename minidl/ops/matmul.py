@@ -241,14 +241,18 @@ def affine_grads(maps, weights=None, grad_x=None):
     With a weight per map grad_x gets the sum of grads times weight over the maps. An x is a matrix or (rows, first, index), see
     `kernels.affine_grads`.
     """
-    grads, inputs, found, sums = [], [], [], []
+    grads, inputs, found, sums, results = [], [], [], [], []
     for grad, own, biased in maps:
+        units, dtype = grad.shape[1], grad.dtype
+        own_found = [empty((units, (x[0] if type(x) is tuple else x).shape[1]), dtype) for x in own]
+        bias = empty((units,), dtype) if biased else None
         grads.append(grad)
         inputs.append(own)
-        found.append([empty((grad.shape[1], (x[0] if type(x) is tuple else x).shape[1]), grad.dtype) for x in own])
-        sums.append(empty((grad.shape[1],), grad.dtype) if biased else None)
+        found.append(own_found)
+        sums.append(bias)
+        results.append((*own_found, bias))
     kernels.affine_grads(grads, inputs, found, sums, weights, grad_x, n_threads())
-    return [(*own, bias) for own, bias in zip(found, sums, strict=True)]
+    return results
 
 
 def linear(input, weight, bias=None):

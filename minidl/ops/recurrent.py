@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences: one node of the tape per layer, all its directions and steps inside.
+"""Recurrent layers over whole sequences: one node of the tape for a stack of layers, all directions and steps inside.
 
 Letters: steps T, batch N, features D, hidden units U, state width H (U, or P with a projection), gates G.
 
@@ -23,6 +23,7 @@ __all__ = []
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
 TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
+N_OTHERS = 9  # arguments of `Recurrent` before the weights
 PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peephole, None for those that it lacks
 
 
@@ -86,86 +87,131 @@ def packed_steps(batch_sizes):
 
 
 class Recurrent(Function, arrays=True):
-    """x, h0 (directions, N, H) and c0 (None: zeros), mask or None, 6 weights per direction -> (out, h_n), of an LSTM (out, h_n, c_n)."""
+    """x, h0 (layers * directions, N, H) and c0 (None: zeros), masks and traces per layer or None, 6 weights per layer and direction.
 
-    __slots__ = ("cell", "steps", "together", "trace", "update_sign")
+    Returns (out, h_n), of an LSTM (out, h_n, c_n). Layers take the output of the one below.
+    """
+
+    __slots__ = ("frees", "traces")
     _materialize = False
     once_differentiable = "loops over nn.RNNCell, nn.LSTMCell or nn.GRUCell can be differentiated twice, whole sequences once"
 
-    def forward(ctx, x, h0, c0, cell, update_sign, steps, mask, trace, *weights):
-        ctx.cell, ctx.update_sign, ctx.steps, ctx.trace = cell, update_sign, steps, trace
-        kinds = w_ih, w_hh, b_ih, b_hh, w_hr, peephole = by_kind(weights)
+    def forward(ctx, x, h0, c0, cell, update_sign, layers, steps, masks, traces, *weights):
+        ctx.frees, ctx.traces = cell == "lstm", traces
+        own = len(weights) // layers
+        runs, (sums, width) = len(weights) // PER_DIRECTION, weights[1].shape
+        h_n = empty((runs, steps.batch, width), x.dtype)
+        c_n = empty((runs, steps.batch, sums // N_GATES[cell]), x.dtype) if cell == "lstm" else None
+        states = listed(h0), listed(c0), list(h_n), listed(c_n)
+        out, kept = x, []
+        for number in range(layers):
+            layer = Layer(cell, update_sign, steps, weights[number * own : (number + 1) * own], masks and list(masks[number]))
+            out = layer.forward(out, *of_layer(states, number, layers))
+            kept.append(layer)
+            if traces is not None:
+                traces[number].ran(cell, steps, layer.gates, layer.outs, layer.cells)
+        if True in ctx.needs_input_grad:
+            ctx.save_for_backward(x, h0, c0, out, *weights, kept)
+        return (out, h_n) if c_n is None else (out, h_n, c_n)
+
+    def backward(ctx, grad_out, grad_h_n, grad_c_n=None):
+        _, h0, c0, out, *weights, kept = ctx.saved_tensors
+        if not kept:
+            raise freed(ctx.name())
+        layers, frees = kept[:], ctx.frees and mode.frees_graph
+        if frees:  # nobody will ask for the gates again: their gradients take their place
+            kept.clear()
+        need_x, need_h0, need_c0, *_ = needs = ctx.needs_input_grad
+        grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
+        states = listed(grad_h_n), listed(grad_c_n), listed(grad_h0), listed(grad_c0)
+        n_layers, found, grad = len(layers), [], np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
+        own = len(weights) // n_layers
+        while layers:
+            layer, number = layers.pop(), len(layers)
+            first = N_OTHERS + number * own
+            below = need_x or (number > 0 and (need_h0 or need_c0 or True in needs[N_OTHERS:first]))
+            own_states, trace = of_layer(states, number, n_layers), ctx.traces and ctx.traces[number]
+            grad, gradients = layer.backward(needs[first : first + own], below, grad, *own_states, trace, frees)
+            found[:0] = gradients
+            if not below:
+                found[:0] = [None] * (first - N_OTHERS)
+                break
+        return grad, grad_h0, grad_c0, None, None, None, None, None, None, *found
+
+
+def of_layer(states, number, layers):
+    """Of each list of states, one per layer and direction or None, what belongs to a layer."""
+    if layers == 1:
+        return states
+    return [each and each[len(each) * number // layers : len(each) * (number + 1) // layers] for each in states]
+
+
+class Layer:
+    """One layer's run over a batch of sequences, with what it keeps for its gradients. States come as a list of one array per direction."""
+
+    __slots__ = (
+        "c0", "cell", "cells", "extra", "gates", "h0", "kinds", "mask", "outs", "rows", "steps", "together", "update_sign", "x_shape",
+    )  # fmt: skip
+
+    def __init__(self, cell, update_sign, steps, weights, mask):
+        self.cell, self.update_sign, self.steps, self.kinds, self.mask = cell, update_sign, steps, by_kind(weights), mask
+
+    def forward(self, x, h0, c0, h_n, c_n):
+        """Return the output; fill in the last states."""
+        cell, steps, mask = self.cell, self.steps, self.mask
+        w_ih, w_hh, b_ih, b_hh, w_hr, peephole = self.kinds
         count, (sums, width) = len(w_hh), w_hh[0].shape
-        units = sums // N_GATES[cell]
         rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
         out = empty((*x.shape[:-1], width * count), x.dtype)
-        outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
-        h0, c0 = contiguous(h0), contiguous(c0)
-        gates = outs
+        outs = gates = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
         if not cell.startswith("rnn"):
             gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
         alone = steps_alone(cell, steps, gates) and mask is None and w_hr is None and peephole is None
         together, hidden_biases = (None, None, None, None), None
-        ctx.together = not alone and multiplied_together(cell, steps.batch, w_ih[0], w_hh[0])
-        if ctx.together:
+        self.together = not alone and multiplied_together(cell, steps.batch, w_ih[0], w_hh[0])
+        if self.together:
             together = rows, w_ih, b_ih, b_hh
         else:
-            hidden_biases = input_products(cell, rows, kinds, gates)
-        arrays = kept_arrays(cell, steps.n_rows, units, kinds)
-        h_n = empty((count, steps.batch, width), x.dtype)
-        c_n = empty((count, steps.batch, units), x.dtype) if cell == "lstm" else None
+            hidden_biases = input_products(cell, rows, self.kinds, gates)
+        arrays = kept_arrays(cell, steps.n_rows, sums // N_GATES[cell], self.kinds)
         if alone:
-            single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
+            single_step(cell, self.update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
         else:
             kernels.recurrent(
-                cell, update_sign, *together, gates, w_hh, hidden_biases, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs,
-                *arrays, listed(h_n), listed(c_n), steps.starts, steps.sizes, steps.row_step, n_threads(),
+                cell, self.update_sign, *together, gates, w_hh, hidden_biases, w_hr, peephole, mask, h0, c0, outs, *arrays, h_n, c_n,
+                steps.starts, steps.sizes, steps.row_step, n_threads(),
             )  # fmt: skip
-        if any(ctx.needs_input_grad):
-            kept = [rows, gates, w_ih, w_hh, w_hr, peephole, *arrays]
-            ctx.save_for_backward(x, h0, c0, mask, out, *weights, kept)
-        if trace is not None:
-            trace.ran(cell, steps, gates, outs, arrays[0] if cell == "lstm" else None)
-        return (out, h_n) if c_n is None else (out, h_n, c_n)
+        self.x_shape, self.rows, self.outs, self.gates, self.h0, self.c0 = x.shape, rows, outs, gates, h0, c0
+        self.cells, self.extra = arrays
+        return out
 
-    def backward(ctx, grad_out, grad_h_n, grad_c_n=None):
-        x, h0, c0, mask, out, *_, kept = ctx.saved_tensors
-        if not kept:
-            raise freed(ctx.name())
-        rows, gates, w_ih, w_hh, w_hr, peephole, cells, extra = kept
-        cell, steps, count = ctx.cell, ctx.steps, len(w_hh)
-        units, width = w_hh[0].shape[0] // N_GATES[cell], w_hh[0].shape[1]
-        outs = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
-        grad_out = np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
-        grad_outs = columns(grad_out.reshape(steps.n_rows, out.shape[-1]), count)
-        if cell == "lstm" and mode.frees_graph:  # nobody will ask for the gates again: their gradients take their place
-            grad_gates = gates
-            kept.clear()
-        else:
-            grad_gates = [empty((steps.n_rows, (N_GATES[cell] + (cell == "gru")) * units), out.dtype) for _ in w_hh]
-        whole = ctx.trace is not None or w_hr is not None
-        grad_h = [empty((steps.n_rows, width), out.dtype) for _ in w_hh] if whole else None
-        need_x, need_h0, need_c0, *_ = ctx.needs_input_grad
-        grad_x = empty(x.shape, out.dtype) if need_x else None
-        rows_of_x = None if grad_x is None else grad_x.reshape(rows.shape)
-        with_state = (w_ih[0], rows_of_x) if need_x and ctx.together and count == 1 else (None, None)
-        grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
+    def backward(self, needs, need_x, grad_out, grad_h_n, grad_c_n, grad_h0, grad_c0, trace, overwrites):
+        """Return the gradients of x (None where nobody needs it) and of the weights; fill in those of the first states.
+
+        Where it `overwrites`, the gradients of the gates take their place.
+        """
+        cell, steps, rows, gates, h0, c0, outs = self.cell, self.steps, self.rows, self.gates, self.h0, self.c0, self.outs
+        w_ih, w_hh, _, _, w_hr, peephole = self.kinds
+        count, (sums, width), dtype = len(w_hh), w_hh[0].shape, rows.dtype
+        units = sums // N_GATES[cell]
+        grad_gates = gates if overwrites else [empty((len(rows), sums + (units if cell == "gru" else 0)), dtype) for _ in w_hh]
+        grad_h = None if trace is None and w_hr is None else [empty((len(rows), width), dtype) for _ in w_hh]
+        grad_x = empty(self.x_shape, dtype) if need_x else None
+        back = (w_ih, grad_x.reshape(rows.shape)) if need_x else ()
+        with_state = need_x and self.together and count == 1
         kernels.recurrent_grad(
-            cell, ctx.update_sign, gates, with_state[0], w_hh, w_hr, peephole, listed(mask), listed(h0), listed(c0), outs, cells, extra,
-            grad_outs, listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), with_state[1], grad_gates, grad_h, listed(grad_h0),
-            listed(grad_c0), steps.starts, steps.sizes, steps.row_step, n_threads(),
+            cell, self.update_sign, gates, w_ih[0] if with_state else None, w_hh, w_hr, peephole, self.mask, h0, c0, outs, self.cells,
+            self.extra, columns(grad_out.reshape(len(rows), width * count), count), grad_h_n, grad_c_n, back[1] if with_state else None,
+            grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, n_threads(),
         )  # fmt: skip
-        if ctx.trace is not None:
-            ctx.trace.ran_back(steps, grad_h)
-        if with_state[0] is not None:  # made already
-            rows_of_x = None
+        if trace is not None:
+            trace.ran_back(steps, grad_h)
         runs = []
         for d in range(count):
-            needs = ctx.needs_input_grad[8 + d * PER_DIRECTION :][:PER_DIRECTION]
-            before = {"h": (outs[d], entry(h0, d)), "c": (entry(cells, d), entry(c0, d))}
-            runs.append(Run(needs, steps, d == 1, rows, grad_gates[d], units, before, entry(mask, d), entry(extra, d), entry(grad_h, d)))
-        found = weight_grads(cell, runs, () if rows_of_x is None else (w_ih, rows_of_x))
-        return grad_x, grad_h0, grad_c0, None, None, None, None, None, *found
+            before = {"h": (outs[d], entry(h0, d)), "c": (entry(self.cells, d), entry(c0, d))}
+            kept = entry(self.mask, d), entry(self.extra, d), entry(grad_h, d)
+            runs.append(Run(needs[d * PER_DIRECTION :][:PER_DIRECTION], steps, d == 1, rows, grad_gates[d], units, before, *kept))
+        return grad_x, weight_grads(cell, runs, () if with_state else back)
 
 
 def columns(matrix, count):
@@ -176,18 +222,14 @@ def columns(matrix, count):
     return [matrix[:, d * width : (d + 1) * width] for d in range(count)]
 
 
-def contiguous(array):
-    return None if array is None else ascontiguous(array)
-
-
 def entry(values, direction):
     """What belongs to a direction, None where there is nothing."""
     return None if values is None else values[direction]
 
 
 def listed(stack):
-    """One array per direction."""
-    return None if stack is None else list(stack)
+    """One array per layer and direction, each as kernels take it."""
+    return None if stack is None else list(ascontiguous(stack))
 
 
 def by_kind(weights):
@@ -247,7 +289,7 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
         kernels.recurrent_cell(cell, update_sign, gates[d], product, h, c, h_n[d], c_out, n_threads())
         outs[d][...] = h_n[d]
         if c_out is not None:
-            c_n[d] = c_out
+            c_n[d][...] = c_out
         if cell == "gru":
             extra[d][...] = product[:, inner]
 
@@ -259,8 +301,8 @@ def weight_grads(cell, runs, back):
     """
     family = for_gru if cell == "gru" else for_gru_before if cell == "gru_before" else for_plain
     found = []
-    for run, usual in zip(runs, family(runs, back), strict=True):
-        need_hr, need_peephole = run.needs[4:]
+    for run, usual in zip(runs, family(runs, back)):  # noqa: B905 (options at the end of a call take time)
+        _, _, _, _, need_hr, need_peephole = run.needs
         found += usual
         found.append(affine_grads([(run.grad_h, [run.extra], False)])[0][0] if need_hr else None)
         found.append(run.for_peephole() if need_peephole else None)
@@ -272,11 +314,13 @@ def for_plain(runs, back):
     maps, results = [], []
     for run in runs:
         need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
-        maps.append((run.grads, ([run.rows] if need_ih else []) + ([run.state()] if need_hh else []), need_b_ih or need_b_hh))
-    for run, (*found, bias) in zip(runs, affine_grads(maps, *back), strict=True):
+        inputs = [run.rows] if need_ih else []
+        if need_hh:
+            inputs.append(run.state())
+        maps.append((run.grads, inputs, need_b_ih or need_b_hh))
+    for run, made in zip(runs, affine_grads(maps, *back)):  # noqa: B905 (options at the end of a call take time)
         need_ih, need_hh, *_ = run.needs
-        grad_ih, grad_hh = found[0] if need_ih else None, found[-1] if need_hh else None
-        results.append((grad_ih, grad_hh, *biases(run, bias)))
+        results.append((made[0] if need_ih else None, made[-2] if need_hh else None, *biases(run, made[-1])))
     return results
 
 
@@ -320,6 +364,8 @@ def for_gru_before(runs, back):
 
 class Run:
     """One direction after its walk back through time: which gradients it needs, in the order of its weights, and what they are made of."""
+
+    __slots__ = ("backwards", "extra", "grad_h", "grads", "mask", "needs", "pairs", "rows", "steps", "units")
 
     def __init__(self, needs, steps, backwards, rows, grads, units, before, mask, extra, grad_h):
         self.needs, self.steps, self.backwards, self.rows, self.grads, self.units = needs, steps, backwards, rows, grads, units
