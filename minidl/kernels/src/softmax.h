@@ -93,7 +93,7 @@ static __attribute__((noinline)) void NAME(log_sums)(const REAL *x, isize rows, 
     store_up_to(log_sum, NAME(vlog)(load(sums)), rows);
 }
 
-static double softmax_cost(isize rows, isize cols, isize value) { return rows * (8.0 + cols * (double)value * 0.04); }
+static double softmax_cost(isize rows, isize cols, isize value) { return rows * (12.0 + cols * (double)value * 0.04); }
 
 void NAME(log_softmax)(isize rows, isize cols, const void *x_, void *out_, int n_threads) {
     const isize block = NAME(rows_together)(cols);
