@@ -14,7 +14,7 @@ from . import anomaly, hooks, versions
 from .errors import GradError, word
 from .kernels.memory import Block
 from .modes import mode
-from .tape import Function, linked
+from .tape import Function, freed, linked
 from .tensor import Tensor, wrap
 
 _ndarray = np.ndarray
@@ -76,8 +76,11 @@ def _walk(edges, grads, keep, graph, goal):
                 edges = grads = ()
                 continue
         edges = node._edges
-        if not keep and node.saved_tensors:
-            del node.saved_tensors
+        if not keep:
+            if node._saved is None:
+                raise freed(node.name())
+            if node._saved:
+                node._saved = None
     return pending if goal is None else {**pending, **goal.found}
 
 
@@ -209,11 +212,11 @@ def _through_tensors(node, grads, graph):
         raise GradError(word(node.name(), f"no graph of its gradient can be made (create_graph): {hint}"))
     kept = node.saved_tensors
     before, mode.enabled = mode.enabled, graph
-    node.saved_tensors = _saved_as_tensors(node)
+    node._saved = _saved_as_tensors(node)
     try:
         return node.backward(node, *(grad if graph or grad is None else wrap(np.asarray(grad)) for grad in grads))
     finally:
-        node.saved_tensors = kept
+        node._saved = kept
         mode.enabled = before
 
 

@@ -45,7 +45,7 @@ class Function:
     tensor([2., 2.])
     """
 
-    __slots__ = ("__weakref__", "_edges", "_ids", "_outputs", "_tick", "needs_input_grad", "saved_tensors")
+    __slots__ = ("__weakref__", "_edges", "_ids", "_outputs", "_saved", "_tick", "needs_input_grad")
     arrays = False
     once_differentiable: bool | str = False  # True, or a hint at the alternative, where no graph of the gradient can be made
 
@@ -68,7 +68,14 @@ class Function:
 
     def save_for_backward(self, *tensors):
         """Keep inputs and outputs that backward will need, as ``ctx.saved_tensors``."""
-        self.saved_tensors = tensors
+        self._saved = tensors
+
+    @property
+    def saved_tensors(self):
+        """What forward saved, for backward; raises `GradError` where an earlier backward has freed it."""
+        if self._saved is None:
+            raise freed(self.name())
+        return self._saved
 
     def mark_dirty(self, *tensors):
         """Declare inputs that forward changed in place (and returns)."""
@@ -91,11 +98,6 @@ class Function:
         """The pairs (node, output) that gradients go to; node is None for leaves and for inputs that want none."""
         pairs = (edge if type(edge) is tuple else (edge, 0) for edge in self._edges)
         return tuple((edge if isinstance(edge, Function) else None, output) for edge, output in pairs)
-
-    def __getattr__(self, name):
-        if name == "saved_tensors":
-            raise freed(self.name())
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self):
         return f"<{self.name()}>"
@@ -150,7 +152,7 @@ def _apply_to_two(cls, forward):
             if fitting is not None:
                 return apply(*fitting)
         node = _new(cls)
-        node.saved_tensors = ()
+        node._saved = ()
         node.needs_input_grad = edge_a is not None, edge_b is not None
         try:
             out = _in_pool(forward, node, array_a, array_b) if large else forward(node, array_a, array_b)
@@ -187,7 +189,7 @@ def _apply_to_arrays(cls, forward):
 
     def apply(*args):
         node = _new(cls)
-        node.saved_tensors = ()
+        node._saved = ()
         if not isinstance(args[0], Tensor):  # most calls from a backward: nothing to record
             for arg in args:
                 if isinstance(arg, Tensor):
@@ -214,7 +216,7 @@ def _apply_to_arrays(cls, forward):
         if recorded:
             node._edges = edges
             outs = out if type(out) is tuple else (out,)
-            if node.saved_tensors and not cls.once_differentiable:
+            if node._saved and not cls.once_differentiable:
                 node._ids = [*map(id, outs), *map(id, arrays)]
             node._outputs = None if outs is not out else [(each.shape, each.dtype) for each in outs]
             node._tick = clock()
@@ -259,7 +261,7 @@ def linked(array, edge):
 def _apply_to_tensors(cls, args):
     """Run a function of the plain contract: forward sees tensors, nothing inside it is recorded."""
     node = _new(cls)
-    node.saved_tensors = ()
+    node._saved = ()
     _, edges, arrays = _unpack(args)
     node.needs_input_grad = tuple(edge is not None for edge in edges)
     before, mode.enabled = mode.enabled, False
@@ -298,9 +300,9 @@ def _record_plain(node, edges, args, arrays, outs):
     node._outputs = None
     if len(outs) > 1:
         node._outputs = [(each._array.shape, each._array.dtype) if isinstance(each, Tensor) else ((), None) for each in outs]
-    saved = node.saved_tensors
+    saved = node._saved
     node._ids = [*(id(each._array) if isinstance(each, Tensor) else 0 for each in outs), *map(id, arrays)]
-    node.saved_tensors = tuple(each._array if isinstance(each, Tensor) else each for each in saved)
+    node._saved = tuple(each._array if isinstance(each, Tensor) else each for each in saved)
     node._tick = clock()
 
 

@@ -93,7 +93,7 @@ class Mul(Broadcasting):
 
     def forward(ctx, a, b):
         need_a, need_b = ctx.needs_input_grad
-        ctx.saved_tensors = a if need_b else None, b if need_a else None
+        ctx._saved = a if need_b else None, b if need_a else None
         return np.multiply(a, b)
 
     def backward(ctx, grad):

@@ -137,7 +137,7 @@ class BinaryCrossEntropy(Function, arrays=True):
 
     @staticmethod
     def forward(ctx, p, t):
-        ctx.saved_tensors = p, t
+        ctx.save_for_backward(p, t)
         with np.errstate(divide="ignore"):
             return -(t * np.maximum(np.log(p), -100) + (1 - t) * np.maximum(np.log1p(-p), -100))
 
