@@ -102,7 +102,7 @@ class Recurrent(Function, arrays=True):
         runs, (sums, width) = len(weights) // PER_DIRECTION, weights[1].shape
         h_n = empty((runs, steps.batch, width), x.dtype)
         c_n = empty((runs, steps.batch, sums // N_GATES[cell]), x.dtype) if cell == "lstm" else None
-        states = listed(h0), listed(c0), list(h_n), listed(c_n)
+        states = listed(contiguous(h0)), listed(contiguous(c0)), listed(h_n), listed(c_n)
         out, kept = x, []
         for number in range(layers):
             layer = Layer(cell, update_sign, steps, weights[number * own : (number + 1) * own], masks and list(masks[number]))
@@ -123,7 +123,7 @@ class Recurrent(Function, arrays=True):
             kept.clear()
         need_x, need_h0, need_c0, *_ = needs = ctx.needs_input_grad
         grad_h0, grad_c0 = empty(h0.shape, out.dtype) if need_h0 else None, empty(c0.shape, out.dtype) if need_c0 else None
-        states = listed(grad_h_n), listed(grad_c_n), listed(grad_h0), listed(grad_c0)
+        states = listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), listed(grad_h0), listed(grad_c0)
         n_layers, found, grad = len(layers), [], np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
         own = len(weights) // n_layers
         while layers:
@@ -222,18 +222,24 @@ def columns(matrix, count):
     return [matrix[:, d * width : (d + 1) * width] for d in range(count)]
 
 
+def contiguous(array):
+    return None if array is None else ascontiguous(array)
+
+
 def entry(values, direction):
     """What belongs to a direction, None where there is nothing."""
     return None if values is None else values[direction]
 
 
 def listed(stack):
-    """One array per layer and direction, each as kernels take it."""
-    return None if stack is None else list(ascontiguous(stack))
+    """One array per layer and direction, or None."""
+    return None if stack is None else [stack[i] for i in range(len(stack))]  # half the time of list()
 
 
 def by_kind(weights):
     """The weights of all directions as six lists, one of each kind, as kernels take them; None for those that the layer has not."""
+    if len(weights) == PER_DIRECTION:  # for speed
+        return [None if each is None else [ascontiguous(each)] for each in weights]
     return [
         None if weights[kind] is None else [ascontiguous(each) for each in weights[kind::PER_DIRECTION]] for kind in range(PER_DIRECTION)
     ]
