@@ -248,7 +248,7 @@ INLINE void NAME(widen_lines)(const REAL *from, isize line, isize count, isize w
 /* Channels of an image of `size` with zeros around them, `low` before the image: each becomes a volume of `padded`. A few values behind the
  * last may be written. */
 static void NAME(pad_image)(const isize low[3], const isize size[3], const isize padded[3], isize channels, const REAL *src, REAL *to) {
-    const isize plane = padded[1] * padded[2], before = low[1] * padded[2] + low[2];
+    const isize plane = padded[1] * padded[2], before = min_size(low[1] * padded[2] + low[2], plane); /* a plane, where there are no lines */
     const isize n = size[1] > 0 ? (size[1] - 1) * padded[2] + size[2] : 0;
     for (isize c = 0; c < channels; c++, to += (padded[0] - low[0] - size[0]) * plane) {
         zero_run(to, low[0] * plane);
