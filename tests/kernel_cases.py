@@ -109,6 +109,7 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 4, 0, (5, 5), (3, 3), (2, 1), (1, 1), (1, 1), 2),
     (2, 3, 4, (0, 5), (2, 2), (1, 1), (1, 1), (1, 1), 1),
     (1, 1, 2, (0, 5), (1, 1), (5, 90_000), (1, 80_000), (1, 1), 1),  # no lines, and a wide margin
+    (2, 2, 3, (6, 5), (0, 3), (1, 1), (1, 0), (1, 1), 1),
     # few channels, or small images with little padding: their data gradient goes line by line, channels in chunks
     (2, 5, 3, (40, 41), (3, 3), (1, 1), (1, 2), (1, 1), 1),
     (3, 4, 6, (5, 6, 19), (3, 2, 4), (1, 1, 1), (2, 1, 1), (1, 2, 1), 2),

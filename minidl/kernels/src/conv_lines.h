@@ -61,7 +61,7 @@ static double NAME(step_cost)(isize rows) {
 static int NAME(is_lines)(const conv_shape *s) {
     NAME(correlation) other;
     if (s->stride[0] != 1 || s->stride[1] != 1 || s->stride[2] != 1 || volume(s->out) == 0 || volume(s->in) == 0
-        || s->channels == 0 || s->filters * s->kernel[2] > KC_MAX) return 0;
+        || volume(s->kernel) == 0 || s->channels == 0 || s->filters * s->kernel[2] > KC_MAX) return 0;
     const NAME(lines_plan) p = NAME(plan_lines)(s);
     if (NAME(lines_thread)(s, &p) * (isize)sizeof(REAL) > LINES_IMAGE) return 0;
     NAME(plan_phase)(&other, s, 0, 0);
