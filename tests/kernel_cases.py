@@ -110,11 +110,13 @@ CONVOLUTIONS = [  # images, channels, filters, spatial, kernel, stride, padding,
     (2, 3, 4, (0, 5), (2, 2), (1, 1), (1, 1), (1, 1), 1),
     (1, 1, 2, (0, 5), (1, 1), (5, 90_000), (1, 80_000), (1, 1), 1),  # no lines, and a wide margin
     (2, 2, 3, (6, 5), (0, 3), (1, 1), (1, 0), (1, 1), 1),
-    # few channels, or small images with little padding: their data gradient goes line by line, channels in chunks
-    (2, 5, 3, (40, 41), (3, 3), (1, 1), (1, 2), (1, 1), 1),
+    # few channels, or small images with little padding: their data gradient goes line by line, channels in
+    # chunks that are not all of one size, with less padding than the kernel reaches and with more
+    (2, 5, 4, (50, 12), (5, 5), (1, 1), (0, 2), (2, 3), 1),
+    (2, 7, 2, (7, 4, 12), (3, 4, 4), (1, 1, 1), (0, 2, 0), (1, 1, 2), 1),
     (3, 4, 6, (5, 6, 19), (3, 2, 4), (1, 1, 1), (2, 1, 1), (1, 2, 1), 2),
-    (2, 3, 2, (3, 33), (5, 3), (1, 1), (4, 5), (1, 1), 1),
-    (1, 1, 7, (70,), (6,), (1,), (2,), (3,), 1),
+    (2, 1, 5, (17, 7), (3, 4), (1, 1), (4, 8), (2, 2), 1),
+    (2, 1, 3, (7, 1), (3, 4), (1, 1), (2, 7), (3, 3), 1),
     (3, 11, 4, (6, 5), (3, 3), (1, 1), (0, 0), (1, 1), 1),
     (2, 6, 8, (9, 8), (3, 3), (1, 1), (1, 0), (2, 3), 2),
     (2, 3, 5, (4, 5, 6), (3, 2, 3), (1, 1, 1), (0, 0, 0), (1, 1, 1), 1),
