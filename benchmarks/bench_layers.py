@@ -17,7 +17,7 @@ TABLES = {"characters": (32, 64, 64, 32), "words": (64, 64, 10_000, 128)}
 class Activation(OpBenchmark):
     """On a million numbers."""
 
-    params = (["elu", "gelu", "hardswish", "leaky_relu", "mish", "silu", "softplus"], THREADS)
+    params = (["elu", "gelu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "silu", "softplus", "softshrink"], THREADS)
 
     def make(self, case):
         x, op = leaf(minidl, normal(*SHAPE)), getattr(F, case)
@@ -29,11 +29,14 @@ class Activation(OpBenchmark):
         return {
             "elu": lambda: np.where(x > 0, x, np.expm1(x)),
             "gelu": lambda: x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2))),
+            "hardsigmoid": lambda: np.clip(x + 3, 0, 6) / 6,
             "hardswish": lambda: x * np.clip(x + 3, 0, 6) / 6,
+            "hardtanh": lambda: np.clip(x, -1, 1),
             "leaky_relu": lambda: np.where(x > 0, x, 0.01 * x),
             "mish": lambda: x * np.tanh(log),
             "silu": lambda: x / (1 + np.exp(-x)),
             "softplus": lambda: log,
+            "softshrink": lambda: x - np.clip(x, -0.5, 0.5),
         }[case]()
 
 

@@ -362,8 +362,9 @@ def window_cases(rng, dtype):
     yield "window_mean_grad", [values(rng, (16, 8, *out), dtype), poisoned((16, 8, 56, 56), dtype), windows], {1}
 
 
-ACTIVATIONS = [("silu",), ("gelu",), ("tanh_gelu",), ("mish",), ("hardswish",), ("sigmoid",), ("leaky_relu", -0.2)]
+ACTIVATIONS = [("silu",), ("gelu",), ("tanh_gelu",), ("mish",), ("hardswish",), ("sigmoid",), ("hardsigmoid",), ("leaky_relu", -0.2)]
 ACTIVATIONS += [("elu", 1, 1, 1), ("elu", -0.5, 2.5, 1.1), ("elu", -2, -0.5, 1)]
+PIECES = [("hardtanh", -1.5, 2), ("hardshrink", 0.75), ("hardshrink", -1), ("softshrink", 0.75), ("threshold", 0.25, -3)]
 ACTIVATIONS += [("softplus", 1, 20), ("softplus", 4, 2.5), ("softplus", -1, np.inf)]
 
 
@@ -377,6 +378,9 @@ def elementwise_cases(rng, dtype):
         yield "relu", [x, poisoned(size, dtype), np.full_like(mask, 0xA5)], {1, 2}
         yield "relu_grad", [values(rng, size, dtype), mask, poisoned(size, dtype)], {2}
         yield "relu_grad", [values(rng, size, dtype), np.maximum(x, 0), poisoned(size, dtype)], {2}
+        for kind, *options in PIECES:
+            yield "pieces", [kind, tuple(options), x, poisoned(size, dtype), None], {3}
+            yield "pieces", [kind, tuple(options), x, poisoned(size, dtype), np.full_like(mask, 0xA5)], {3, 4}
         for kind, *options in ACTIVATIONS:
             yield "activate", [kind, tuple(options), 4 * x, poisoned(size, dtype)], {3}
             yield "activate_grad", [kind, tuple(options), values(rng, size, dtype), 4 * x, poisoned(size, dtype)], {4}

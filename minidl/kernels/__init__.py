@@ -44,6 +44,7 @@ __all__ = [
     "numpy_from_pool",
     "peak_flops",
     "pick_rows",
+    "pieces",
     "recurrent",
     "recurrent_cell",
     "recurrent_cell_grad",
@@ -90,6 +91,7 @@ log_softmax = _chosen.log_softmax
 max_pool = _chosen.max_pool
 max_pool_grad = _chosen.max_pool_grad
 pick_rows = _chosen.pick_rows
+pieces = _chosen.pieces
 recurrent = _chosen.recurrent
 recurrent_cell = _chosen.recurrent_cell
 recurrent_cell_grad = _chosen.recurrent_cell_grad

@@ -152,6 +152,8 @@ cdef extern from "kernels.h" nogil:
         void (*relu)(Py_ssize_t size, const void *x, void *out, uint8_t *mask, int n_threads) noexcept nogil
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, const uint8_t *mask, void *grad_x,
                           int n_threads) noexcept nogil
+        void (*pieces)(int kind, const double *options, Py_ssize_t size, const void *x, void *out, uint8_t *mask,
+                       int n_threads) noexcept nogil
         void (*activate)(int kind, const double *options, Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*activate_grad)(int kind, const double *options, Py_ssize_t size, const void *grad, const void *x, void *grad_x,
                               int n_threads) noexcept nogil

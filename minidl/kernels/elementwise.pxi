@@ -50,8 +50,10 @@ def relu_grad(
         table.relu_grad(cnp.PyArray_SIZE(grad), data(grad), data(where), bits, data(grad_x), n_threads)
 
 
+cdef dict straight = {"hardtanh": 0, "hardshrink": 1, "softshrink": 2, "threshold": 3}
 cdef dict activations = {
     "silu": 0, "gelu": 1, "tanh_gelu": 2, "mish": 3, "hardswish": 4, "elu": 5, "softplus": 6, "leaky_relu": 7, "sigmoid": 8,
+    "hardsigmoid": 9,
 }
 
 
@@ -63,8 +65,30 @@ cdef int options_of(tuple given, double *options) except -1:
     return 0
 
 
+def pieces(
+    str kind,                    # "hardtanh", "hardshrink", "softshrink" or "threshold"
+    tuple options,               # of hardtanh (low, high), of the shrinkages (lambd,), of threshold (threshold, value)
+    cnp.ndarray x,               # IN   any shape, C-contiguous
+    cnp.ndarray out,             # OUT  the same shape; may be x
+    object mask,                 # OUT  (ceil(size / 8),) uint8: a bit per value, set where the derivative is 1, for relu_grad; or None
+    int n_threads,
+):
+    """out = the activation of x, whose derivative is 1 or 0."""
+    cdef const kernel_table *table = table_of(x)
+    cdef uint8_t *bits = mask_of(x, mask, True)
+    cdef int number = straight[kind]
+    cdef double numbers[3]
+    options_of(options, numbers)
+    same_kind(x, x)
+    writeable(x, out)
+    same_size(x, out)
+    with nogil:
+        table.pieces(number, numbers, cnp.PyArray_SIZE(x), data(x), data(out), bits, n_threads)
+
+
 def activate(
-    str kind,                    # "silu", "gelu", "tanh_gelu", "mish", "hardswish", "elu", "softplus", "leaky_relu" or "sigmoid"
+    str kind,                    # "silu", "gelu", "tanh_gelu", "mish", "hardswish", "elu", "softplus", "leaky_relu",
+                                 # "sigmoid" or "hardsigmoid"
     tuple options,               # of elu (depth, rate, rise), of softplus (beta, threshold), of leaky_relu (slope,)
     cnp.ndarray x,               # IN   any shape, C-contiguous
     cnp.ndarray out,             # OUT  the same shape; may be x

@@ -1,21 +1,23 @@
 """Activations made of straight pieces: leaky rectifiers, limits, shrinkage, and maxout.
 
-Leaky rectifiers save x and have kernels (activations.h), their slopes here serve create_graph; the gradients of limits and shrinkage
-need one bool per element. At the seams derivatives are PyTorch's; NaN stays NaN.
+Leaky rectifiers and the hard sigmoid save x and have kernels (activations.h), their slopes here serve create_graph; the gradients of limits
+and shrinkage need a bit per value (pieces.h). At the seams derivatives are PyTorch's; NaN stays NaN.
 """
 
 import numpy as np
 
-from .. import random
+from .. import kernels, random
 from ..errors import ArgumentError, expect, shape_error, word
+from ..kernels import reference
 from ..tape import Function
 from ..tensor import Tensor, wrap
 from .activated import Activation
-from .arrays import empty_like, expect_floats, expect_numbers, is_whole, not_tensors
+from .arrays import UINT8, ascontiguous, empty, empty_like, expect_floats, expect_numbers, has_kernel, is_whole, n_threads, not_tensors
 from .dims import one_dim
 from .inplace import change
-from .masks import Chosen, chosen
+from .masks import Chosen
 from .promotion import quiet, unbroadcast
+from .relu import ReLUGrad
 
 __all__ = [
     "hardshrink",
@@ -130,18 +132,22 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     return applied("rrelu", inplace, PReLU, input, np.asarray(slopes * (upper - lower) + lower, x.dtype))
 
 
-class Hardtanh(Function, arrays=True):
-    """x limited to low and high."""
+class Pieces(Function, arrays=True):
+    """An activation whose derivative is 1 or 0. A bit per value is saved: whether it is 1."""
 
-    __slots__ = ("inside",)
+    __slots__ = ()
 
-    def forward(ctx, x, low, high):
+    def forward(ctx, x, kind, *options):
+        out, bits = empty_like(x), None
         if ctx.needs_input_grad[0]:
-            ctx.inside = (x > low) & (x < high)
-        return np.clip(x, low, high)
+            bits = empty((-(-x.size // 8),), UINT8)
+            ctx.save_for_backward(bits)
+        (kernels if has_kernel(x) else reference).pieces(kind, options, ascontiguous(x), out, bits, n_threads())
+        return out
 
     def backward(ctx, grad):
-        return Chosen.apply(grad, ctx.inside), None, None
+        (bits,) = ctx.saved_tensors
+        return (ReLUGrad.apply(grad, bits), *(None for _ in ctx.needs_input_grad[1:]))
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
@@ -159,7 +165,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     floats("hardtanh", input)
     expect_numbers("hardtanh", min_val=min_val, max_val=max_val)
     expect(min_val <= max_val, ArgumentError, "hardtanh", "min_val must not be above max_val", min_val=min_val, max_val=max_val)
-    return applied("hardtanh", inplace, Hardtanh, input, min_val, max_val)
+    return applied("hardtanh", inplace, Pieces, input, "hardtanh", min_val, max_val)
 
 
 def relu6(input, inplace=False):
@@ -172,22 +178,11 @@ def relu6(input, inplace=False):
     tensor([0., 3., 6.])
     """
     floats("relu6", input)
-    return applied("relu6", inplace, Hardtanh, input, 0, 6)
+    return applied("relu6", inplace, Pieces, input, "hardtanh", 0, 6)
 
 
-class Hardsigmoid(Function, arrays=True):
-    """min(max(x + 3, 0), 6) / 6."""
-
-    __slots__ = ("inside",)
-
-    def forward(ctx, x):
-        if ctx.needs_input_grad[0]:
-            ctx.inside = np.abs(x) < 3
-        out = np.add(x, 3, out=empty_like(x))
-        return np.multiply(np.clip(out, 0, 6, out), 1 / 6, out)
-
-    def backward(ctx, grad):
-        return Chosen.apply(grad, ctx.inside) * (1 / 6)
+def hardsigmoid_slope(x):
+    return wrap((np.abs(x._array) < 3) * x._array.dtype.type(1 / 6))
 
 
 def hardsigmoid(input, inplace=False):
@@ -202,7 +197,7 @@ def hardsigmoid(input, inplace=False):
     tensor([0.0000, 0.5000, 0.7500])
     """
     floats("hardsigmoid", input)
-    return applied("hardsigmoid", inplace, Hardsigmoid, input)
+    return applied("hardsigmoid", inplace, Activation, input, "hardsigmoid", hardsigmoid_slope)
 
 
 def hardshrink(input, lambd=0.5):
@@ -215,22 +210,8 @@ def hardshrink(input, lambd=0.5):
     tensor([-2.,  0.,  2.])
     """
     expect_numbers("hardshrink", lambd=lambd)
-    return Chosen.apply(input, ~(np.abs(floats("hardshrink", input)) <= lambd))
-
-
-class Softshrink(Function, arrays=True):
-    """x moved towards 0 by at most lambd."""
-
-    __slots__ = ("outside",)
-
-    @quiet
-    def forward(ctx, x, lambd):
-        if ctx.needs_input_grad[0]:
-            ctx.outside = np.abs(x) > lambd
-        return x - np.clip(x, -lambd, lambd)
-
-    def backward(ctx, grad):
-        return Chosen.apply(grad, ctx.outside), None
+    floats("hardshrink", input)
+    return Pieces.apply(input, "hardshrink", lambd)
 
 
 def softshrink(input, lambd=0.5):
@@ -247,21 +228,7 @@ def softshrink(input, lambd=0.5):
     floats("softshrink", input)
     expect_numbers("softshrink", lambd=lambd)
     expect(lambd >= 0, ArgumentError, "softshrink", "lambd must not be negative", lambd=lambd)
-    return Softshrink.apply(input, lambd)
-
-
-class Threshold(Function, arrays=True):
-    """x where above, value elsewhere."""
-
-    __slots__ = ("above",)
-
-    def forward(ctx, x, above, value):
-        ctx.above = above
-        out = chosen(x, above)
-        return np.add(out, np.array([value, 0], x.dtype)[above.view(np.int8)], out=out) if value else out
-
-    def backward(ctx, grad):
-        return Chosen.apply(grad, ctx.above), None, None
+    return Pieces.apply(input, "softshrink", lambd)
 
 
 def threshold(input, threshold, value, inplace=False):
@@ -274,7 +241,8 @@ def threshold(input, threshold, value, inplace=False):
     tensor([20.,  2.])
     """
     expect_numbers("threshold", threshold=threshold, value=value)
-    return applied("threshold", inplace, Threshold, input, ~(floats("threshold", input) <= threshold), value)
+    floats("threshold", input)
+    return applied("threshold", inplace, Pieces, input, "threshold", threshold, value)
 
 
 def maxout(input, pieces, dim=1):

@@ -19,6 +19,14 @@ def relu_grad(grad, where, grad_x, n_threads):
     grad_x[...] = np.where(where > 0, grad, 0)
 
 
+def pieces(kind, options, x, out, mask, n_threads):
+    """out = the activation of x. mask: a bit per value, set where the derivative is 1, or None."""
+    value, passes = PIECES[kind](x, *options)
+    if mask is not None:
+        mask[...] = np.packbits(passes, bitorder="little")
+    out[...] = value
+
+
 def activate(kind, options, x, out, n_threads):
     """out = the activation of x."""
     out[...] = VALUES[kind](np.asarray(x, np.float64), *options)
@@ -65,6 +73,18 @@ def softplus(x, beta, threshold):
     return np.where(beta * x > threshold, x, np.logaddexp(0, beta * x) / beta)
 
 
+def softshrink(x, lambd):
+    """x moved towards 0 by at most lambd."""
+    with np.errstate(invalid="ignore"):
+        return x - np.clip(x, -lambd, lambd), np.abs(x) > lambd
+
+
+PIECES = {  # values, and where the derivative is 1
+    "hardtanh": lambda x, low, high: (np.clip(x, low, high), (x > low) & (x < high)),
+    "hardshrink": lambda x, lambd: (np.where(np.abs(x) <= lambd, 0, x), ~(np.abs(x) <= lambd)),
+    "softshrink": softshrink,
+    "threshold": lambda x, threshold, value: (np.where(x <= threshold, value, x), ~(x <= threshold)),
+}
 VALUES = {
     "silu": lambda x: x * logistic(x),
     "gelu": lambda x: x * phi(x),
@@ -75,6 +95,7 @@ VALUES = {
     "softplus": softplus,
     "leaky_relu": lambda x, slope: np.where(x > 0, x, slope * x),
     "sigmoid": logistic,
+    "hardsigmoid": lambda x: np.clip(x + 3, 0, 6) / 6,
 }
 SLOPES = {
     "silu": lambda x: logistic(x) * (1 + x * (1 - logistic(x))),
@@ -86,6 +107,7 @@ SLOPES = {
     "softplus": lambda x, beta, threshold: np.where(beta * x > threshold, 1, logistic(beta * x)),
     "leaky_relu": lambda x, slope: np.where(x > 0, 1, slope),
     "sigmoid": lambda out: out * (1 - out),
+    "hardsigmoid": lambda x: (np.abs(x) < 3) / 6,
 }
 
 

@@ -1,5 +1,5 @@
 /* Activations and their gradients, element by element: SiLU, GELU in both forms, Mish, the hard swish, the exponential linear units,
- * softplus (with beta -1 the logarithm of the logistic function), the leaky rectifier, and the logistic function.
+ * softplus (with beta -1 the logarithm of the logistic function), the leaky rectifier, the logistic function, and the hard one.
  *
  * GELU is x Phi(x) = max(x, 0) - |x| Q(|x|) with the tail Q(a) = exp(-a^2 / 2) t P(A t - B), t = 1 / (1 + p a): P interpolates at
  * Chebyshev's nodes, degree 8 for float (relative error 4e-8) and 19 for double (3e-15), so that no branch is needed and small
@@ -148,6 +148,16 @@ INLINE vec NAME(leaky_relu)(vec x, const REAL *options) { return choose((ivec)(x
 
 INLINE vec NAME(leaky_relu_slope)(vec x, const REAL *options) { return choose((ivec)(x > splat(0)), splat(1), splat(options[0])); }
 
+INLINE vec NAME(hardsigmoid)(vec x) {
+    const vec up = x + 3, lower = choose((ivec)(up < splat(0)), splat(0), up);
+    return choose((ivec)(lower > splat(6)), splat(6), lower) * splat((REAL)(1.0 / 6));
+}
+
+/* grad times its slope, no trace of grad where that is 0 */
+INLINE vec NAME(hardsigmoid_grad)(vec grad, vec x) {
+    return choose((ivec)(NAME(absolute)(x) < splat(3)), grad * splat((REAL)(1.0 / 6)), splat(0));
+}
+
 #define OVER_VECTORS(RESULT)                               \
     for (isize i = first; i < last; i += LANES) {          \
         const vec v = load_up_to(x + i, last - i);         \
@@ -165,7 +175,8 @@ static void NAME(activate_run)(int kind, const REAL *options, isize first, isize
         case 5: OVER_VECTORS(NAME(elu)(v, options));
         case 6: OVER_VECTORS(NAME(softplus)(v, options));
         case 7: OVER_VECTORS(NAME(leaky_relu)(v, options));
-        default: OVER_VECTORS(NAME(logistic)(v));
+        case 8: OVER_VECTORS(NAME(logistic)(v));
+        default: OVER_VECTORS(NAME(hardsigmoid)(v));
     }
 }
 
@@ -179,7 +190,8 @@ static void NAME(activate_grad_run)(int kind, const REAL *options, isize first, 
         case 5: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(elu_slope)(v, options));
         case 6: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(softplus_slope)(v, options));
         case 7: OVER_VECTORS(load_up_to(grad + i, last - i) * NAME(leaky_relu_slope)(v, options));
-        default: OVER_VECTORS(load_up_to(grad + i, last - i) * (v * (1 - v))); /* of the logistic function, by its value */
+        case 8: OVER_VECTORS(load_up_to(grad + i, last - i) * (v * (1 - v))); /* of the logistic function, by its value */
+        default: OVER_VECTORS(NAME(hardsigmoid_grad)(load_up_to(grad + i, last - i), v));
     }
 }
 

@@ -148,7 +148,11 @@ typedef struct {
     void (*relu)(ptrdiff_t size, const void *x, void *out, uint8_t *mask, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, const uint8_t *mask, void *grad_x, int n_threads);
 
-    /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish, 5 exponential linear, 6 softplus, 7 leaky ReLU, 8 logistic function */
+    /* kind: 0 hard tanh, 1 hard shrinkage, 2 soft shrinkage, 3 threshold; the mask, or NULL, is for relu_grad */
+    void (*pieces)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, uint8_t *mask, int n_threads);
+
+    /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish, 5 exponential linear, 6 softplus, 7 leaky ReLU, 8 logistic function,
+     * 9 the same in straight pieces */
     void (*activate)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*activate_grad)(int kind, const double *options, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
 

@@ -35,6 +35,7 @@ const kernel_table NAME(table) = {
     .recurrent_cell_grad = NAME(recurrent_cell_grad),
     .relu = NAME(relu),
     .relu_grad = NAME(relu_grad),
+    .pieces = NAME(pieces),
     .activate = NAME(activate),
     .activate_grad = NAME(activate_grad),
     .pick_rows = NAME(pick_rows),
