@@ -25,7 +25,8 @@ static int is_pointwise_shape(const conv_shape *s) {
 typedef struct {
     const conv_shape *shape;
     isize area, pixels;            /* of a channel of x and of the gradient */
-    isize unit, units;             /* pixels that are packed together: single ones, or rows when the stride skips some; of an image */
+    int dense;                     /* the stride skips no pixel */
+    isize unit, units;             /* pixels that are packed together: single ones when dense, else rows; of an image */
     isize part, span, spans;       /* units of an image and images at a time; how often */
     isize chunks, panels;          /* vectors and panels of channels */
     isize blocks, groups;          /* items: blocks of filters, groups of panels */
@@ -38,7 +39,8 @@ typedef struct {
 static void NAME(plan_pointwise)(NAME(pointwise) *p, const conv_shape *s) {
     *p = (NAME(pointwise)){.shape = s, .area = volume(s->in), .pixels = volume(s->out), .chunks = ceil_div(s->channels, LANES)};
     const isize width = p->chunks * LANES, affordable = max_size(256, POINT_VALUES / width), row_panels = ceil_div(s->filters, MR);
-    p->unit = s->stride[1] == 1 && s->stride[2] == 1 ? 1 : s->out[2];
+    p->dense = s->stride[1] == 1 && s->stride[2] == 1;
+    p->unit = p->dense ? 1 : s->out[2];
     p->units = p->pixels / p->unit;
     p->part = even_block(p->units, max_size(1, affordable / p->unit), 1);
     p->span = p->part < p->units ? 1 : even_block(s->images, max_size(1, affordable / p->pixels), 1);
@@ -47,7 +49,7 @@ static void NAME(plan_pointwise)(NAME(pointwise) *p, const conv_shape *s) {
     p->blocks = max_size(ceil_div(s->filters, POINT_ROWS), min_size(row_panels, 8));
     p->groups = max_size(ceil_div(p->panels, POINT_PANELS), min_size(p->panels, 16 / p->blocks));
     p->packed = p->span * p->part * p->unit * width;
-    p->line = p->unit > 1 ? s->in[2] * LANES : 0;
+    p->line = p->dense ? 0 : s->in[2] * LANES;
 }
 
 /* First vector of panel q: panels differ by one vector at most. */
@@ -58,7 +60,7 @@ static void NAME(pack_points)(const NAME(pointwise) *p, isize image, isize chunk
     const conv_shape *s = p->shape;
     const isize lanes = min_size(LANES, s->channels - chunk * LANES), at = image * s->groups * s->channels * p->area + chunk * LANES * p->area;
     if (p->area == 1) store(to, lanes == LANES ? load(p->x + at) : load_part(p->x + at, lanes));
-    else if (p->unit == 1) NAME(lanes_in)(to, step, p->x + at + first, p->area, lanes, last - first, p->readable - at - first);
+    else if (p->dense) NAME(lanes_in)(to, step, p->x + at + first, p->area, lanes, last - first, p->readable - at - first);
     else
         for (isize row = first; row < last; row++, to += p->unit * step) {
             const isize from = at + row * s->stride[1] * s->in[2];
