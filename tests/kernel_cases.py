@@ -442,6 +442,20 @@ def softmax_cases(rng, dtype):
                 yield "cross_entropy_grad", [finite, target, w, stats, grad, poisoned(x.shape, dtype), -100, smoothing], {5}
 
 
+def softmax_plane_cases(rng, dtype):
+    for shape in [(0, 3, 9), (2, 3, 0), (1, 1, 8), (3, 5, 17), (2, 33, 64), (2, 4, 1000), (1, 700, 70), (2, 3, 1)]:
+        x = 5 * values(rng, shape, dtype)
+        if x.size:
+            x[0] += 1000
+            x[0, 0, :5] = np.array([-np.inf, np.inf, np.nan, -np.inf, 3])[: shape[2]]
+            x[0, :, shape[2] // 2] = -np.inf
+        finite = np.where(np.isfinite(x), x, 0)
+        shares = np.abs(finite) / (1 + np.abs(finite).sum(axis=1, keepdims=True))
+        for is_log, y in [(False, shares), (True, -np.abs(finite))]:
+            yield "softmax_planes", [x, poisoned(shape, dtype), is_log], {1}
+            yield "softmax_planes_grad", [values(rng, shape, dtype), y, poisoned(shape, dtype), is_log], {2}
+
+
 def optimiser_cases(rng, dtype):
     shapes = [(3,), (700,), (20000,), (4, 5), (0,), (9000,), (1,), (129,)]
 
@@ -513,7 +527,8 @@ def row_norm_cases(rng, dtype):
             yield "row_norm_grad", [grad, x, affine[0], stats, grads[0], None, None, groups, inner, centred], {4}
 
 
-FAMILIES = [gemm_cases, affine_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases, softmax_cases]
+FAMILIES = [gemm_cases, affine_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases]
+FAMILIES += [softmax_cases, softmax_plane_cases]
 FAMILIES += [optimiser_cases, recurrent_cases, resample_cases, row_cases, row_norm_cases]
 
 

@@ -135,3 +135,37 @@ def test_statistics_of_the_wrong_size_are_refused(wrong):
         compiled.cross_entropy(x, target, None, np.zeros(4, np.float32), wrong, None, -100, 0.0, True, 1)
     with pytest.raises(ValueError, match=r"cross_entropy: stats must be \(2, 4\)"):
         compiled.cross_entropy_grad(x, target, None, wrong, np.ones(4, np.float32), x.copy(), -100, 0.0, 1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    ("shape", "dim"), [((3, 5, 2, 9), 1), ((40, 33), 0), ((2, 0, 9), 1), ((2, 3, 0), 1), ((4, 3, 7), 1), ((2, 6, 70), -2)]
+)
+def test_any_dimension_gives_what_the_last_gives(shape, dim, name, dtype, rng):
+    """Planes and rows, values and gradients: sums run in another order, so that only few bits may differ."""
+    data, upstream = (minidl.tensor(rng.standard_normal(shape).astype(dtype)) for _ in range(2))
+    found = []
+    for x in (data.clone(), data.transpose(dim, -1).contiguous()):
+        x.requires_grad = True
+        here = dim if x.shape == data.shape and not found else -1
+        y = getattr(minidl, name)(x, here)
+        y.backward(upstream if not found else upstream.transpose(dim, -1))
+        found.append((y.detach(), x.grad) if not found else (y.detach().transpose(dim, -1), x.grad.transpose(dim, -1)))
+    bound = 20 * np.finfo(dtype).eps
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=bound, atol=bound * 8)
+
+
+def test_extreme_values_stay_in_their_column():
+    x = minidl.randn(2, 5, 20)
+    wanted = minidl.log_softmax(x, 1)
+    for value in (np.inf, -np.inf, np.nan):
+        changed = x.clone()
+        changed[0, 2, 7] = value
+        out = minidl.log_softmax(changed, 1).numpy()
+        column = minidl.log_softmax(changed[0, :, 7].contiguous(), 0).numpy()
+        np.testing.assert_array_equal(np.isnan(out[0, :, 7]), np.isnan(column))
+        np.testing.assert_allclose(out[0, :, 7], column, rtol=1e-6)
+        out[0, :, 7] = wanted[0, :, 7].numpy()
+        np.testing.assert_array_equal(out, wanted.numpy())

@@ -60,6 +60,8 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_grad",
+    "softmax_planes",
+    "softmax_planes_grad",
     "sum_channels",
     "window_max",
     "window_mean",
@@ -104,6 +106,8 @@ row_norm_grad = _chosen.row_norm_grad
 sgd_step = _chosen.sgd_step
 softmax = _chosen.softmax
 softmax_grad = _chosen.softmax_grad
+softmax_planes = _chosen.softmax_planes
+softmax_planes_grad = _chosen.softmax_planes_grad
 sum_channels = _chosen.sum_channels
 window_max = _chosen.window_max
 window_mean = _chosen.window_mean

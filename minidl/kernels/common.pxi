@@ -166,6 +166,10 @@ cdef extern from "kernels.h" nogil:
         void (*softmax)(Py_ssize_t rows, Py_ssize_t cols, const void *x, void *out, int n_threads) noexcept nogil
         void (*softmax_grad)(int is_log, Py_ssize_t rows, Py_ssize_t cols, const void *grad, const void *out, void *grad_x,
                              int n_threads) noexcept nogil
+        void (*softmax_planes)(int is_log, Py_ssize_t outer, Py_ssize_t cols, Py_ssize_t inner, const void *x, void *out,
+                               int n_threads) noexcept nogil
+        void (*softmax_planes_grad)(int is_log, Py_ssize_t outer, Py_ssize_t cols, Py_ssize_t inner, const void *grad, const void *out,
+                                    void *grad_x, int n_threads) noexcept nogil
         double (*cross_entropy)(Py_ssize_t rows, Py_ssize_t cols, const void *logits, const int64_t *target, const void *weight,
                                 int64_t ignore, double smoothing, void *loss, void *stats, double g, void *grad_logits,
                                 int n_threads) noexcept nogil

@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy over the rows of a matrix."""
+"""Softmax over the rows of a matrix or the middle axis of planes, and cross-entropy over rows."""
 
 
 cdef double check_targets(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray weight, int64_t ignore_index) except? -1:
@@ -85,6 +85,46 @@ def softmax_grad(
     same_size(grad, grad_x)
     with nogil:
         table.softmax_grad(is_log, grad.shape[0], grad.shape[1], data(grad), data(out), data(grad_x), n_threads)
+
+
+cdef int planes(cnp.ndarray x) except -1:
+    same_kind(x, x)
+    if cnp.PyArray_NDIM(x) != 3:
+        raise ValueError(f"softmax: takes planes (outer, C, inner), got shape {(<object> x).shape}")
+    return 0
+
+
+def softmax_planes(
+    cnp.ndarray x,               # IN   (outer, C, inner), C-contiguous
+    cnp.ndarray out,             # OUT  the same shape; may not be x
+    bint is_log,
+    int n_threads,
+):
+    """`softmax`, or (is_log) `log_softmax`, over the middle axis."""
+    cdef const kernel_table *table = table_of(x)
+    planes(x)
+    writeable(x, out)
+    same_size(x, out)
+    with nogil:
+        table.softmax_planes(is_log, x.shape[0], x.shape[1], x.shape[2], data(x), data(out), n_threads)
+
+
+def softmax_planes_grad(
+    cnp.ndarray grad,            # IN   (outer, C, inner), C-contiguous
+    cnp.ndarray out,             # IN   the same shape, of softmax_planes
+    cnp.ndarray grad_x,          # OUT  the same shape
+    bint is_log,
+    int n_threads,
+):
+    """Gradient of `softmax_planes` from what came out of it."""
+    cdef const kernel_table *table = table_of(grad)
+    planes(grad)
+    same_kind(grad, out)
+    same_size(grad, out)
+    writeable(grad, grad_x)
+    same_size(grad, grad_x)
+    with nogil:
+        table.softmax_planes_grad(is_log, grad.shape[0], grad.shape[1], grad.shape[2], data(grad), data(out), data(grad_x), n_threads)
 
 
 def cross_entropy(

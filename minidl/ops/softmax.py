@@ -1,5 +1,7 @@
 """Softmax and its logarithm along one dimension, on their kernels."""
 
+import math
+
 from .. import kernels
 from ..errors import dtype_error
 from ..tape import Function
@@ -10,6 +12,9 @@ from .exponential import exp
 from .reduce import sum as sum_over
 
 __all__ = ["log_softmax", "softmax", "softmin"]
+
+
+PLANES = 8  # values behind each along the dimension: with fewer, most lanes would be empty, and to turn them over into rows costs less
 
 
 def by_rows(kernel, dim, *arrays, **options):
@@ -23,6 +28,30 @@ def by_rows(kernel, dim, *arrays, **options):
     return out.swapaxes(dim, -1) if ndim else out.reshape(())
 
 
+def by_planes(kernel, dim, inner, *arrays, is_log):
+    """The same by a kernel that takes (outer, C, inner)."""
+    shape = arrays[0].shape
+    out, planes = empty(shape, arrays[0].dtype), (math.prod(shape[:dim]), shape[dim], inner)
+    kernel(*(ascontiguous(each).reshape(planes) for each in (*arrays, out)), is_log, n_threads())
+    return out
+
+
+def value(x, dim, is_log):
+    """Softmax of an array along dim, or its logarithm."""
+    inner = math.prod(x.shape[dim + 1 :])
+    if inner >= PLANES:
+        return by_planes(kernels.softmax_planes, dim, inner, x, is_log=is_log)
+    return by_rows(kernels.log_softmax if is_log else kernels.softmax, dim, x)
+
+
+def slope_times(grad, out, dim, is_log):
+    """Gradient of either, from what came out."""
+    inner = math.prod(out.shape[dim + 1 :])
+    if inner >= PLANES:
+        return by_planes(kernels.softmax_planes_grad, dim, inner, grad, out, is_log=is_log)
+    return by_rows(kernels.softmax_grad, dim, grad, out, is_log=is_log)
+
+
 class LogSoftmax(Function, arrays=True):
     """x -> x - log(sum over dim of exp x)."""
 
@@ -30,7 +59,7 @@ class LogSoftmax(Function, arrays=True):
 
     def forward(ctx, x, dim):
         ctx.dim = dim
-        out = by_rows(kernels.log_softmax, dim, x)
+        out = value(x, dim, True)
         ctx.save_for_backward(out)
         return out
 
@@ -38,7 +67,7 @@ class LogSoftmax(Function, arrays=True):
         (out,) = ctx.saved_tensors
         if isinstance(grad, Tensor):
             return grad - exp(out) * sum_over(grad, ctx.dim, True), None
-        return by_rows(kernels.softmax_grad, ctx.dim, grad, out, is_log=True), None
+        return slope_times(grad, out, ctx.dim, True), None
 
 
 class Softmax(Function, arrays=True):
@@ -48,7 +77,7 @@ class Softmax(Function, arrays=True):
 
     def forward(ctx, x, dim):
         ctx.dim = dim
-        out = by_rows(kernels.softmax, dim, x)
+        out = value(x, dim, False)
         ctx.save_for_backward(out)
         return out
 
@@ -56,7 +85,7 @@ class Softmax(Function, arrays=True):
         (out,) = ctx.saved_tensors
         if isinstance(grad, Tensor):
             return out * (grad - sum_over(grad * out, ctx.dim, True)), None
-        return by_rows(kernels.softmax_grad, ctx.dim, grad, out, is_log=False), None
+        return slope_times(grad, out, ctx.dim, False), None
 
 
 def prepared(op, input, dim, dtype):

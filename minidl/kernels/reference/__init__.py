@@ -11,7 +11,7 @@ from .optimisers import adam_step, sgd_step
 from .pooling import max_pool, max_pool_grad
 from .recurrences import recurrent, recurrent_cell, recurrent_cell_grad, recurrent_grad
 from .resampling import resample
-from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax, softmax_grad
+from .softmaxes import cross_entropy, cross_entropy_grad, log_softmax, softmax, softmax_grad, softmax_planes, softmax_planes_grad
 from .windows import add_at_places, window_max, window_mean, window_mean_grad
 
 __all__ = [
@@ -47,6 +47,8 @@ __all__ = [
     "sgd_step",
     "softmax",
     "softmax_grad",
+    "softmax_planes",
+    "softmax_planes_grad",
     "sum_channels",
     "window_max",
     "window_mean",

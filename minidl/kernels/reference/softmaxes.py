@@ -35,6 +35,25 @@ def softmax_grad(grad, out, grad_x, is_log, n_threads):
         grad_x[...] = out * (grad - (grad * out).sum(axis=1, keepdims=True))
 
 
+def as_rows(planes):
+    """(outer, C, inner) as the rows of a matrix (outer * inner, C)."""
+    return planes.swapaxes(1, 2).reshape(-1, planes.shape[1])
+
+
+def softmax_planes(x, out, is_log, n_threads):
+    """softmax or log_softmax over the middle axis."""
+    rows = as_rows(x)
+    (log_softmax if is_log else softmax)(rows, rows, n_threads)
+    out[...] = rows.reshape(out.shape[0], out.shape[2], out.shape[1]).swapaxes(1, 2)
+
+
+def softmax_planes_grad(grad, out, grad_x, is_log, n_threads):
+    """Gradient of softmax_planes."""
+    rows = as_rows(grad)
+    softmax_grad(rows, as_rows(out), rows, is_log, n_threads)
+    grad_x[...] = rows.reshape(grad.shape[0], grad.shape[2], grad.shape[1]).swapaxes(1, 2)
+
+
 def cross_entropy(logits, target, weight, loss, stats, grad_logits, ignore_index, label_smoothing, mean, n_threads):
     """loss[n] = (1 - s) w[y] (log_sum - d[y]) + s / C * sum over c of w[c] (log_sum - d[c]), 0 where target is ignore_index.
 

@@ -18,6 +18,6 @@
 #include "resample.h"
 #include "rows.h"
 #include "simple.h"
-#include "softmax.h"
+#include "softmax_planes.h"
 
 #include "table.h"

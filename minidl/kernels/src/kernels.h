@@ -166,6 +166,9 @@ typedef struct {
     void (*log_softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
     void (*softmax)(ptrdiff_t rows, ptrdiff_t cols, const void *x, void *out, int n_threads);
     void (*softmax_grad)(int is_log, ptrdiff_t rows, ptrdiff_t cols, const void *grad, const void *out, void *grad_x, int n_threads);
+    void (*softmax_planes)(int is_log, ptrdiff_t outer, ptrdiff_t cols, ptrdiff_t inner, const void *x, void *out, int n_threads);
+    void (*softmax_planes_grad)(int is_log, ptrdiff_t outer, ptrdiff_t cols, ptrdiff_t inner, const void *grad, const void *out, void *grad_x,
+                                int n_threads);
     double (*cross_entropy)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,
                             double smoothing, void *loss, void *stats, double g, void *grad_logits, int n_threads);
     void (*cross_entropy_grad)(ptrdiff_t rows, ptrdiff_t cols, const void *logits, const int64_t *target, const void *weight, int64_t ignore,

@@ -45,6 +45,8 @@ const kernel_table NAME(table) = {
     .log_softmax = NAME(log_softmax),
     .softmax = NAME(softmax),
     .softmax_grad = NAME(softmax_grad),
+    .softmax_planes = NAME(softmax_planes),
+    .softmax_planes_grad = NAME(softmax_planes_grad),
     .cross_entropy = NAME(cross_entropy),
     .cross_entropy_grad = NAME(cross_entropy_grad),
 };
