@@ -238,8 +238,8 @@ static void NAME(pack_patches)(const NAME(correlation) *p, const REAL *src, cons
         for (isize k = 0; k < p->k; k++) zero_run(to + k * width + columns, width - columns);
 }
 
-/* `n` values of lines of `count` values, `line` apart, at the width `width`, with zeros behind each. Whole vectors are stored: they reach
- * into what is written next. */
+/* `n` values of lines of `count` values, `line` apart, at the width `width`, with zeros behind each. Whole vectors are stored: up to
+ * LANES - 1 values behind the last are written too. */
 INLINE void NAME(widen_lines)(const REAL *from, isize line, isize count, isize width, isize n, REAL *to) {
     for (; n > 0; n -= width, from += line, to += width)
         for (isize j = 0; j < min_size(n, width); j += LANES) store(to + j, j < count ? load_up_to(from + j, count - j) : (vec){0});

@@ -218,7 +218,7 @@ static void NAME(few_unit)(const NAME(few_plan) *p, const conv_shape *s, const i
                 const isize of = j % images * s->groups * s->filters + f + j / images;
                 REAL *to = wide + j / images * job.grad_row + j % images * p->length;
                 NAME(widen_lines)(plane + of * out, s->out[2], count, x[2].extent, values, to);
-                store(to + values, (vec){0}); /* the last vector */
+                store(to + values, (vec){0}); /* behind the last pixel, up to the whole vectors that a tile reads */
             }
             for (isize t = 0; t < p->t_tiles; t++) {
                 const isize r = p->rows * t / p->t_tiles, taps = p->rows * (t + 1) / p->t_tiles - r;

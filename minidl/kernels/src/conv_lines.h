@@ -1,17 +1,17 @@
 /* Data gradient at stride 1, from the lines of grad: for few channels, and for small images that are padded by little.
  *
  *     part[c, t][line, w]  =  sum over f, kw of  weight[f, c, t, kw] * grad[f][line, w - kw]      for each row t of the kernel
- *     grad_x[c][h, w]      =  sum over t of  part[c, t][h + pad - t, w + pad]
+ *     grad_x[c][h, w]      =  sum over t of  part[c, t][h + pad - t, w + pad]                     (t and kw times the dilation)
  *
  * conv.h computes a pixel of grad_x from all taps around it. Its tiles have a row per channel, which leaves them mostly empty with
  * one channel or three; and at the border most taps lie outside of grad: 14 x 14 inputs of a 5 x 5 kernel read 10 x 10 values of grad
  * inside a border 4 wide, so that half of the products are with zeros. Here a tile has a row per (c, t), of which a 5 x 5 kernel has five
- * for every channel, and no lines of zeros are read. The lines are copied once to the width of a (padded) line of the image
+ * for every channel, and no lines of zeros are read. The lines are copied once to the width of a (padded) line of the image:
  *
- *     a b c o o     so that the pixels of all lines follow each other, in whole panels, and shifting them by kw brings zeros
- *     d e f o o     from the line before
+ *     a b c o o     the pixels of all lines follow each other, in whole panels, and shifting them by kw brings zeros from the line before
+ *     d e f o o
  *
- * Where a weight is not finite, these zeros would become NaN, so the caller must not come here. */
+ * As in conv.h, weights that are not finite also meet these zeros. */
 #ifndef MINIDL_CONV_LINES_H
 #define MINIDL_CONV_LINES_H
 
@@ -52,12 +52,13 @@ static isize NAME(lines_scratch)(const conv_shape *s, int n_threads) {
 }
 
 /* Cycles of a step of the sum in a tile of `rows` rows: multiply-adds, or loads, half of which cross lines of the cache, or their latency. */
-static double NAME(step_cost)(isize rows) {
+static double NAME(lines_step_cost)(isize rows) {
     const double multiply = rows * NV / 2.0, fetch = 1.5 * NV + rows / 2.0, slow = multiply > fetch ? multiply : fetch;
     return rows == 0 ? 0 : slow > 4 ? slow : 4;
 }
 
-/* Whether the tiles cost less this way, adding up the parts included, than by conv.h, whose pixels over the padding count too. */
+/* Whether the tiles cost less this way, adding up the parts included, than by conv.h, whose pixels over the padding count too. The sum is
+ * not cut, hence KC_MAX. The figures are fits to images of 8 to 40 lines with 1 to 16 channels, 3x3 and 5x5. */
 static int NAME(is_lines)(const conv_shape *s) {
     NAME(correlation) other;
     if (s->stride[0] != 1 || s->stride[1] != 1 || s->stride[2] != 1 || volume(s->out) == 0 || volume(s->in) == 0
@@ -66,23 +67,23 @@ static int NAME(is_lines)(const conv_shape *s) {
     if (NAME(lines_thread)(s, &p) * (isize)sizeof(REAL) > LINES_IMAGE) return 0;
     NAME(plan_phase)(&other, s, 0, 0);
     const double panels = other.shifted ? other.panels : 1.2 * volume(other.grid) / NR; /* packing costs its part */
-    const double step = s->channels / MR * NAME(step_cost)(MR) + NAME(step_cost)(s->channels % MR);
-    const double multiply = p.panels * p.chunks * p.tiles * p.k * NAME(step_cost)(ceil_div(p.most_rows, p.tiles));
+    const double step = s->channels / MR * NAME(lines_step_cost)(MR) + NAME(lines_step_cost)(s->channels % MR);
+    const double multiply = p.panels * p.chunks * p.tiles * p.k * NAME(lines_step_cost)(ceil_div(p.most_rows, p.tiles));
     const double add = s->channels * s->in[0] * s->in[1] * ceil_div(s->in[2], LANES) * (1.5 * p.lines + 6.0);
     return multiply + add < 0.95 * panels * s->filters * volume(s->kernel) * step;
 }
 
-static isize NAME(chunk_row)(const conv_shape *s, const NAME(lines_plan) *p, isize chunk) { return s->channels * chunk / p->chunks * p->lines; }
+static isize NAME(lines_chunk)(const conv_shape *s, const NAME(lines_plan) *p, isize chunk) { return s->channels * chunk / p->chunks * p->lines; }
 
 /* The first row of a tile, which are numbered chunk by chunk. */
-static isize NAME(tile_row)(const conv_shape *s, const NAME(lines_plan) *p, isize tile) {
-    const isize chunk = tile / p->tiles, first = NAME(chunk_row)(s, p, chunk), rows = NAME(chunk_row)(s, p, chunk + 1) - first;
+static isize NAME(lines_tile)(const conv_shape *s, const NAME(lines_plan) *p, isize tile) {
+    const isize chunk = tile / p->tiles, first = NAME(lines_chunk)(s, p, chunk), rows = NAME(lines_chunk)(s, p, chunk + 1) - first;
     return first + rows * (tile % p->tiles) / p->tiles;
 }
 
 /* to: for each tile, [(filter, kw)][row of the tile]. */
 static void NAME(pack_lines)(const conv_shape *s, const NAME(lines_plan) *p, isize tile, const REAL *weight, REAL *to) {
-    const isize first = NAME(tile_row)(s, p, tile), last = NAME(tile_row)(s, p, tile + 1), taps = s->kernel[2];
+    const isize first = NAME(lines_tile)(s, p, tile), last = NAME(lines_tile)(s, p, tile + 1), taps = s->kernel[2];
     to += first * p->k;
     for (isize f = 0; f < s->filters; f++)
         for (isize kw = 0; kw < taps; kw++)
@@ -100,7 +101,7 @@ static void NAME(copy_lines)(const conv_shape *s, const NAME(lines_plan) *p, con
 }
 
 /* Rows of the kernel, on axis d, that have a line of grad for position i of grad_x: first .. last - 1. */
-INLINE void NAME(kernel_range)(const conv_shape *s, int d, isize i, isize *first, isize *last) {
+INLINE void NAME(lines_kernel)(const conv_shape *s, int d, isize i, isize *first, isize *last) {
     const isize at = i + s->pad[d];
     *first = 0;
     while (*first < s->kernel[d] && at - *first * s->dilation[d] >= s->out[d]) ++*first;
@@ -109,14 +110,14 @@ INLINE void NAME(kernel_range)(const conv_shape *s, int d, isize i, isize *first
 }
 
 /* `channels` channels of grad_x from their parts. */
-static void NAME(add_parts)(const conv_shape *s, const NAME(lines_plan) *p, isize channels, const REAL *parts, REAL *grad_x) {
+static void NAME(lines_add_parts)(const conv_shape *s, const NAME(lines_plan) *p, isize channels, const REAL *parts, REAL *grad_x) {
     const isize step = p->part - s->dilation[1] * p->width; /* from the line of a row of the kernel to that of the next */
     const isize plane = s->kernel[1] * p->part - s->dilation[0] * s->out[1] * p->width;
     for (isize d = 0; d < s->in[0]; d++) {
         isize d0, d1, h0, h1;
-        NAME(kernel_range)(s, 0, d, &d0, &d1);
+        NAME(lines_kernel)(s, 0, d, &d0, &d1);
         for (isize h = 0; h < s->in[1]; h++) {
-            NAME(kernel_range)(s, 1, h, &h0, &h1);
+            NAME(lines_kernel)(s, 1, h, &h0, &h1);
             const isize line = (d + s->pad[0]) * s->out[1] + h + s->pad[1];
             for (isize c = 0; c < channels; c++) {
                 const REAL *from = parts + c * p->lines * p->part + line * p->width + s->pad[2] + d0 * plane + h0 * step;
@@ -139,8 +140,8 @@ static void NAME(lines_image)(const conv_shape *s, const NAME(lines_plan) *p, co
     NAME(tile_job) job = {.kc = p->k, .n_blocks = 1, .b_row = b_row, .ldc = p->part};
     NAME(copy_lines)(s, p, grad, scratch);
     for (isize tile = 0; tile < p->chunks * p->tiles; tile++) {
-        const isize chunk = tile / p->tiles, first = NAME(chunk_row)(s, p, chunk), row = NAME(tile_row)(s, p, tile);
-        const NAME(tile_function) multiply = NAME(tiles_shifted)[NV - 1][NAME(tile_row)(s, p, tile + 1) - row - 1];
+        const isize chunk = tile / p->tiles, first = NAME(lines_chunk)(s, p, chunk), row = NAME(lines_tile)(s, p, tile);
+        const NAME(tile_function) multiply = NAME(tiles_shifted)[NV - 1][NAME(lines_tile)(s, p, tile + 1) - row - 1];
         job.a = packed + row * p->k;
         for (isize panel = 0; panel < p->panels; panel++) {
             job.b = scratch + panel * NR;
@@ -148,7 +149,7 @@ static void NAME(lines_image)(const conv_shape *s, const NAME(lines_plan) *p, co
             multiply(&job);
         }
         if ((tile + 1) % p->tiles == 0)
-            NAME(add_parts)(s, p, (NAME(chunk_row)(s, p, chunk + 1) - first) / p->lines, parts, grad_x + first / p->lines * volume(s->in));
+            NAME(lines_add_parts)(s, p, (NAME(lines_chunk)(s, p, chunk + 1) - first) / p->lines, parts, grad_x + first / p->lines * volume(s->in));
     }
 }
 

@@ -7,7 +7,7 @@
  *     conv              conv_direct.h with few products per output, conv_bands.h with strides and for images beyond the cache,
  *                       else conv.h: the packed core
  *     conv_grad_x       conv_bands.h with strides and for images beyond the cache, conv_lines.h with few channels and for small images with
- *                       few zeros around them, else conv.h
+ *                       little padding, else conv.h
  *     conv_grad_weight  conv_pointwise.h for 1x1 filters, conv_few.h with few weights, else conv_weight.h
  *
  * A way is chosen by the shape alone (and by values that are not finite, where a way would spread them), never by the team. */
@@ -22,8 +22,8 @@
 #include "conv_depthwise_lanes_grad.h"
 #include "conv_direct.h"
 #include "conv_few.h"
-#include "conv_pointwise.h"
 #include "conv_lines.h"
+#include "conv_pointwise.h"
 #include "conv_weight.h"
 #include "conv_winograd.h"
 #include "conv_winograd_weight.h"
@@ -75,8 +75,7 @@ isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
     if (tile) return NAME(winograd_scratch)(s, 1, tile, n_threads);
     if (NAME(is_columns)(s, COLUMNS_DATA)) return NAME(columns_scratch)(s, COLUMNS_DATA, n_threads);
     if (NAME(is_bands)(&bands, s, 1)) return NAME(bands_scratch)(&bands, s, n_threads);
-    const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
-    return NAME(is_lines)(s) ? max_size(packed, NAME(lines_scratch)(s, n_threads)) : packed;
+    return NAME(is_lines)(s) ? NAME(lines_scratch)(s, n_threads) : NAME(packed_grad_x_scratch)(s, n_threads);
 }
 
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
@@ -87,8 +86,7 @@ void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight
     else if (tile) NAME(winograd_conv)(s, 1, tile, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_columns)(s, COLUMNS_DATA)) NAME(run_columns)(s, COLUMNS_DATA, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_bands)(&bands, s, 1)) NAME(run_bands)(&bands, s, grad, weight, NULL, 0, grad_x, scratch, n_threads);
-    else if (NAME(is_lines)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
-        NAME(lines_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+    else if (NAME(is_lines)(s)) NAME(lines_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
 }
 
