@@ -11,7 +11,7 @@
  *     a b c o o     the pixels of all lines follow each other, in whole panels, and shifting them by kw brings zeros from the line before
  *     d e f o o
  *
- * As in conv.h, weights that are not finite also meet these zeros. */
+ * Weights that are not finite would meet these zeros, where conv.h has others: the caller keeps to one way, conv.h, for them. */
 #ifndef MINIDL_CONV_LINES_H
 #define MINIDL_CONV_LINES_H
 

@@ -75,7 +75,8 @@ isize NAME(conv_grad_x_scratch)(const conv_shape *s, int n_threads) {
     if (tile) return NAME(winograd_scratch)(s, 1, tile, n_threads);
     if (NAME(is_columns)(s, COLUMNS_DATA)) return NAME(columns_scratch)(s, COLUMNS_DATA, n_threads);
     if (NAME(is_bands)(&bands, s, 1)) return NAME(bands_scratch)(&bands, s, n_threads);
-    return NAME(is_lines)(s) ? NAME(lines_scratch)(s, n_threads) : NAME(packed_grad_x_scratch)(s, n_threads);
+    const isize packed = NAME(packed_grad_x_scratch)(s, n_threads);
+    return NAME(is_lines)(s) ? max_size(packed, NAME(lines_scratch)(s, n_threads)) : packed;
 }
 
 /* grad_x[n, c] = sum over f of weight[f, c], turned round, * grad[n, f]. */
@@ -86,7 +87,8 @@ void NAME(conv_grad_x)(const conv_shape *s, const void *grad, const void *weight
     else if (tile) NAME(winograd_conv)(s, 1, tile, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_columns)(s, COLUMNS_DATA)) NAME(run_columns)(s, COLUMNS_DATA, grad, weight, NULL, 0, grad_x, scratch, n_threads);
     else if (NAME(is_bands)(&bands, s, 1)) NAME(run_bands)(&bands, s, grad, weight, NULL, 0, grad_x, scratch, n_threads);
-    else if (NAME(is_lines)(s)) NAME(lines_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
+    else if (NAME(is_lines)(s) && NAME(all_finite)(weight, s->groups * s->filters * s->channels * volume(s->kernel)))
+        NAME(lines_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
     else NAME(packed_grad_x)(s, grad, weight, grad_x, scratch, n_threads);
 }
 
