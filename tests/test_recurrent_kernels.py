@@ -97,6 +97,20 @@ def test_same_bits_for_one_to_seven_threads(kind, bidirectional, rng):
     assert all(each == found[0] for each in found)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_same_bits_where_threads_share_the_units_of_one_sequence(kind, batch, rng):
+    layer = getattr(nn, kind)(20, 275)  # of all kinds more weights than one thread reads in the time of a meeting
+    x = minidl.tensor(rng.standard_normal((5, batch, 20)).astype(np.float32), requires_grad=True)
+    found = []
+    for count in (1, 2, 3):
+        with minidl.threads(count):
+            out, _ = layer(x)
+            grads = minidl.autograd.grad((out * out).sum(), [x, *layer.parameters()])
+            found.append([out.detach().numpy().tobytes(), *(each.numpy().tobytes() for each in grads)])
+    assert found[1] == found[0] and found[2] == found[0]
+
+
 def test_layout_of_inputs_does_not_matter(rng):
     layer = nn.GRU(3, 5, dtype=minidl.float64)
     x, h = rng.standard_normal((4, 2, 3)), rng.standard_normal((1, 2, 5))

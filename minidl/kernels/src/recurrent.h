@@ -135,8 +135,8 @@ static void NAME(row_product)(const REAL *panel, isize sum, isize width, const N
     }
 }
 
-/* Rows of step t that are worked on together, found once for all tiles where these are all rows: their sequences, where these have the step, the cell (lstm) or state
- * (gru) before it, and whether they end with it. */
+/* Rows of step t that are worked on together, found once for all tiles where these are all rows: their sequences, where these have the step,
+ * the cell (lstm) or state (gru) before it, and whether they end with it. */
 typedef struct {
     isize t, count, sequence[CHUNK_ROWS], row[CHUNK_ROWS];
     const REAL *before[CHUNK_ROWS];
@@ -206,7 +206,9 @@ INLINE isize NAME(most_own_rows)(const NAME(worker) * w) { return ceil_div(w->sh
 /* By rows or by units, for a team of workers; 0 where the worker has nothing to do. */
 static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
-    const double weights = (double)s->sums * (s->width + s->inputs) * sizeof(REAL), step_ns = weights / sizeof(REAL) * 2.0 * s->batch / FLOPS_PER_NS;
+    const double weights = (double)s->sums * (s->width + s->inputs) * sizeof(REAL);
+    const double product_ns = weights / sizeof(REAL) * 2.0 * s->batch / FLOPS_PER_NS, reading_ns = weights / BYTES_PER_NS;
+    const double step_ns = product_ns > reading_ns ? product_ns : reading_ns;
     const int by_rows = s->batch >= 2 * MR * team || (s->batch >= MR * team && weights <= 2 * CACHE_BYTES)
         || (s->batch >= 4 * team && weights <= CACHE_BYTES);
     const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && ceil_div(s->units, NR) >= team;
