@@ -149,7 +149,6 @@ cdef extern from "kernels.h" nogil:
         void (*recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) noexcept nogil
         void (*recurrent_cell)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil
         void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil
-        void (*relu)(Py_ssize_t size, const void *x, void *out, uint8_t *mask, int n_threads) noexcept nogil
         void (*relu_grad)(Py_ssize_t size, const void *grad, const void *out, const uint8_t *mask, void *grad_x,
                           int n_threads) noexcept nogil
         void (*pieces)(int kind, const double *options, Py_ssize_t size, const void *x, void *out, uint8_t *mask,

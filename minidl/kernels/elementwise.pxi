@@ -1,6 +1,10 @@
 """Activations that stream through memory."""
 
 
+cdef enum:
+    RECTIFIER = 0  # of `pieces`; the others: `straight`
+
+
 cdef uint8_t *mask_of(cnp.ndarray x, object mask, bint written) except? NULL:
     """The bytes of a mask with a bit per value of x, NULL for None."""
     cdef cnp.ndarray bits
@@ -22,11 +26,12 @@ def relu(
     """out = max(x, 0); NaN stays NaN."""
     cdef const kernel_table *table = table_of(x)
     cdef uint8_t *bits = mask_of(x, mask, True)
+    cdef double[2] options = [0.0, 0.0]
     same_kind(x, x)
     writeable(x, out)
     same_size(x, out)
     with nogil:
-        table.relu(cnp.PyArray_SIZE(x), data(x), data(out), bits, n_threads)
+        table.pieces(RECTIFIER, options, cnp.PyArray_SIZE(x), data(x), data(out), bits, n_threads)
 
 
 def relu_grad(
@@ -50,7 +55,7 @@ def relu_grad(
         table.relu_grad(cnp.PyArray_SIZE(grad), data(grad), data(where), bits, data(grad_x), n_threads)
 
 
-cdef dict straight = {"hardtanh": 0, "hardshrink": 1, "softshrink": 2, "threshold": 3}
+cdef dict straight = {"hardtanh": 1, "hardshrink": 2, "softshrink": 3, "threshold": 4}
 cdef dict activations = {
     "silu": 0, "gelu": 1, "tanh_gelu": 2, "mish": 3, "hardswish": 4, "elu": 5, "softplus": 6, "leaky_relu": 7, "sigmoid": 8,
     "hardsigmoid": 9,

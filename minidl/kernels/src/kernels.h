@@ -145,10 +145,9 @@ typedef struct {
     void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);
 
     /* mask: a bit per value, or NULL; the gradient takes either mask or out */
-    void (*relu)(ptrdiff_t size, const void *x, void *out, uint8_t *mask, int n_threads);
     void (*relu_grad)(ptrdiff_t size, const void *grad, const void *out, const uint8_t *mask, void *grad_x, int n_threads);
 
-    /* kind: 0 hard tanh, 1 hard shrinkage, 2 soft shrinkage, 3 threshold; the mask, or NULL, is for relu_grad */
+    /* kind: 0 rectifier, 1 hard tanh, 2 hard shrinkage, 3 soft shrinkage, 4 threshold; the mask, or NULL, is for relu_grad */
     void (*pieces)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, uint8_t *mask, int n_threads);
 
     /* kind: 0 SiLU, 1 GELU, 2 GELU by tanh, 3 Mish, 4 hard swish, 5 exponential linear, 6 softplus, 7 leaky ReLU, 8 logistic function,

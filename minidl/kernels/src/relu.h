@@ -1,6 +1,6 @@
-/* The rectifier and its gradient.
+/* The gradient of activations whose derivative is 1 or 0 (pieces.h), the rectifier first of all.
  *
- * All that the gradient needs to know of a value is whether it was above zero: one bit, kept in a mask of size / 8 bytes where bit i % 8
+ * All that it needs to know of a value is whether it lets the gradient pass: one bit, kept in a mask of size / 8 bytes where bit i % 8
  * of byte i / 8 belongs to value i. To read it back costs 1/32 of what reading the float32 result would. */
 #ifndef MINIDL_RELU_H
 #define MINIDL_RELU_H
@@ -53,45 +53,9 @@ INLINE vec keep_bits(uint32_t bits, vec v) {
 #endif
 }
 
-/* Values first .. last; `mask` NULL where nobody asks for a gradient; `past` stores whole vectors past the caches. */
-INLINE void NAME(relu_run)(const REAL *x, REAL *out, uint8_t *mask, isize first, isize last, const int past) {
-    const vec zero = {0};
-    for (isize i = first; i < last; i += BIT_GROUP) {
-        uint32_t bits = 0;
-        for (isize lane = 0; lane < BIT_GROUP && i + lane < last; lane += LANES) {
-            const isize at = i + lane;
-            const vec v = load_up_to(x + at, last - at);
-            const vec y = choose((ivec)(v < zero), zero, v);
-            if (past && last - at >= LANES) store_past(out + at, y);
-            else store_up_to(out + at, y, last - at);
-            bits |= positive_bits(v) << lane;
-        }
-        if (!mask) continue;
-        mask[i / 8] = (uint8_t)bits;
-        if (BIT_GROUP > 8 && last - i > 8) mask[i / 8 + 1] = (uint8_t)(bits >> 8);
-    }
-    if (past) store_past_end();
-}
-
 /* Whether a result of `size` values, made from another array, is stored past the caches. */
 INLINE int NAME(goes_past)(isize size, const void *from, const void *to) {
     return size * (isize)sizeof(REAL) > BEYOND_CACHE && (uintptr_t)to % VB == 0 && to != from;
-}
-
-/* out = max(x, 0), NaN stays NaN; out may be x. A large result goes past the caches where there is a mask, since the other arrays of
- * a training step drive it out of them anyway. */
-void NAME(relu)(isize size, const void *x, void *out, uint8_t *mask, int n_threads) {
-    const isize chunks = ceil_div(size, RELU_CHUNK);
-    const int past = mask && NAME(goes_past)(size, x, out);
-    const int team = team_begin(n_threads, chunks > 1 ? 2.0 * size * sizeof(REAL) / BYTES_PER_NS : 0.0);
-#pragma omp parallel for schedule(static) num_threads(team) if (team > 1)
-    for (isize chunk = 0; chunk < chunks; chunk++) {
-        const isize first = chunk * RELU_CHUNK, last = min_size(size, first + RELU_CHUNK);
-        if (past) NAME(relu_run)(x, out, mask, first, last, 1);
-        else if (mask) NAME(relu_run)(x, out, mask, first, last, 0);
-        else NAME(relu_run)(x, out, NULL, first, last, 0);
-    }
-    team_end(team);
 }
 
 /* Values first .. last of the gradient, from the mask or from what relu returned; `past` stores whole vectors past the caches. */

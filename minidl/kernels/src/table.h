@@ -33,7 +33,6 @@ const kernel_table NAME(table) = {
     .recurrent_grad = NAME(recurrent_grad),
     .recurrent_cell = NAME(recurrent_cell),
     .recurrent_cell_grad = NAME(recurrent_cell_grad),
-    .relu = NAME(relu),
     .relu_grad = NAME(relu_grad),
     .pieces = NAME(pieces),
     .activate = NAME(activate),
