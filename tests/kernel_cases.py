@@ -388,6 +388,16 @@ def elementwise_cases(rng, dtype):
             yield "activate_grad", [kind, tuple(options), values(rng, size, dtype), 4 * x, poisoned(size, dtype)], {4}
 
 
+def glu_cases(rng, dtype):
+    for outer, inner in [(0, 5), (3, 0), (1, 1), (7, 3), (5, 17), (3, 64), (2, 9000), (700, 33)]:
+        x = 8 * values(rng, (outer, 2, inner), dtype)
+        if x.size:
+            x[0, :, :3] = [[np.nan, 1, -np.inf][:inner], [2, np.nan, 900][:inner]]
+            x[-1, :, -1] = 3, -900
+        yield "glu", [x, poisoned((outer, inner), dtype)], {1}
+        yield "glu_grad", [values(rng, (outer, inner), dtype), np.where(np.isinf(x), 4, x), poisoned(x.shape, dtype)], {2}
+
+
 def resampling_tables(rng, inputs, outputs):
     """Tables of an axis: none, copies of runs, borders, a few taps with nothing among them, with weights and without."""
     runs = np.clip(np.arange(outputs) - 2, 0, inputs - 1)[None]
@@ -528,7 +538,7 @@ def row_norm_cases(rng, dtype):
 
 
 FAMILIES = [gemm_cases, affine_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases]
-FAMILIES += [softmax_cases, softmax_plane_cases]
+FAMILIES += [glu_cases, softmax_cases, softmax_plane_cases]
 FAMILIES += [optimiser_cases, recurrent_cases, resample_cases, row_cases, row_norm_cases]
 
 

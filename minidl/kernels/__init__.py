@@ -36,6 +36,8 @@ __all__ = [
     "empty_cache",
     "gemm",
     "get_winograd",
+    "glu",
+    "glu_grad",
     "info",
     "log_softmax",
     "max_pool",
@@ -89,6 +91,8 @@ conv_grads = _chosen.conv_grads
 cross_entropy = _chosen.cross_entropy
 cross_entropy_grad = _chosen.cross_entropy_grad
 gemm = _chosen.gemm
+glu = _chosen.glu
+glu_grad = _chosen.glu_grad
 log_softmax = _chosen.log_softmax
 max_pool = _chosen.max_pool
 max_pool_grad = _chosen.max_pool_grad

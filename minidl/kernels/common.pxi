@@ -156,6 +156,8 @@ cdef extern from "kernels.h" nogil:
         void (*activate)(int kind, const double *options, Py_ssize_t size, const void *x, void *out, int n_threads) noexcept nogil
         void (*activate_grad)(int kind, const double *options, Py_ssize_t size, const void *grad, const void *x, void *grad_x,
                               int n_threads) noexcept nogil
+        void (*glu)(Py_ssize_t outer, Py_ssize_t inner, const void *x, void *out, int n_threads) noexcept nogil
+        void (*glu_grad)(Py_ssize_t outer, Py_ssize_t inner, const void *grad, const void *x, void *grad_x, int n_threads) noexcept nogil
         void (*pick_rows)(Py_ssize_t n, Py_ssize_t columns, const void *x, const int64_t *index, void *out, int n_threads) noexcept nogil
         void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, Py_ssize_t zeroed, void *out,
                          int n_threads) noexcept nogil

@@ -133,6 +133,42 @@ def activate_grad(
         table.activate_grad(number, numbers, cnp.PyArray_SIZE(grad), data(grad), data(x), data(grad_x), n_threads)
 
 
+cdef int two_halves(cnp.ndarray x, cnp.ndarray half) except -1:
+    same_kind(x, x)
+    same_kind(x, half)
+    if cnp.PyArray_NDIM(x) != 3 or x.shape[1] != 2 or cnp.PyArray_SIZE(half) != x.shape[0] * x.shape[2]:
+        raise ValueError(f"glu: takes (outer, 2, inner) and half of it, got {(<object> x).shape} and {(<object> half).shape}")
+    return 0
+
+
+def glu(
+    cnp.ndarray x,               # IN   (outer, 2, inner), C-contiguous
+    cnp.ndarray out,             # OUT  (outer, inner)
+    int n_threads,
+):
+    """out = a s(b): a and b the halves of x, s the logistic function."""
+    cdef const kernel_table *table = table_of(x)
+    two_halves(x, out)
+    writeable(x, out)
+    with nogil:
+        table.glu(x.shape[0], x.shape[2], data(x), data(out), n_threads)
+
+
+def glu_grad(
+    cnp.ndarray grad,            # IN   (outer, inner), C-contiguous
+    cnp.ndarray x,               # IN   (outer, 2, inner)
+    cnp.ndarray grad_x,          # OUT  (outer, 2, inner)
+    int n_threads,
+):
+    """Gradient of `glu`."""
+    cdef const kernel_table *table = table_of(grad)
+    two_halves(x, grad)
+    writeable(grad, grad_x)
+    same_size(x, grad_x)
+    with nogil:
+        table.glu_grad(x.shape[0], x.shape[2], data(grad), data(x), data(grad_x), n_threads)
+
+
 cdef const int64_t *checked_index(str op, cnp.ndarray index, Py_ssize_t n, Py_ssize_t rows) except? NULL:
     """The n places of an index, all of them rows of the matrix that they will be read from or written to."""
     cdef Py_ssize_t i

@@ -8,11 +8,13 @@ import math
 
 import numpy as np
 
+from .. import kernels
 from ..errors import ArgumentError, expect, shape_error
+from ..kernels import reference
 from ..tape import Function
-from ..tensor import wrap
+from ..tensor import Tensor, wrap
 from .activated import Activation
-from .arrays import empty, expect_choice, expect_numbers
+from .arrays import ascontiguous, empty, expect_choice, expect_numbers, has_kernel, n_threads
 from .dims import one_dim
 from .exponential import exp, sigmoid
 from .join import Cat
@@ -208,24 +210,31 @@ class GLU(Function, arrays=True):
 
     __slots__ = ("axis",)
 
-    @quiet
     def forward(ctx, x, axis):
         ctx.axis = axis
         ctx.save_for_backward(x)
-        first, second = _halves(x, axis)
-        out = np.negative(second, out=empty(second.shape, x.dtype))
-        np.add(np.exp(out, out), 1, out)
-        return np.divide(first, out, out)
+        out = empty((*x.shape[:axis], x.shape[axis] // 2, *x.shape[axis + 1 :]), x.dtype)
+        (kernels if has_kernel(x) else reference).glu(as_halves(x, axis), out, n_threads())
+        return out
 
     def backward(ctx, grad):
         (x,) = ctx.saved_tensors
-        first, second = _halves(x, ctx.axis)
-        share = sigmoid(second)
-        passed = grad * share
-        return Cat.apply(ctx.axis, passed, passed * first * (1 - share)), None
+        if isinstance(grad, Tensor):
+            first, second = halves(x, ctx.axis)
+            share = sigmoid(second)
+            passed = grad * share
+            return Cat.apply(ctx.axis, passed, passed * first * (1 - share)), None
+        grad_x = empty(x.shape, x.dtype)
+        (kernels if has_kernel(x) else reference).glu_grad(ascontiguous(grad), as_halves(x, ctx.axis), as_halves(grad_x, ctx.axis), n_threads())
+        return grad_x, None
 
 
-def _halves(x, axis):
+def as_halves(x, axis):
+    """An array as (before the axis, 2, the rest)."""
+    return ascontiguous(x).reshape(math.prod(x.shape[:axis]), 2, x.shape[axis] // 2 * math.prod(x.shape[axis + 1 :]))
+
+
+def halves(x, axis):
     half = x.shape[axis] // 2
     before = (slice(None),) * axis
     return x[(*before, slice(half))], x[(*before, slice(half, None))]

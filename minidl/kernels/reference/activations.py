@@ -37,6 +37,18 @@ def activate_grad(kind, options, grad, x, grad_x, n_threads):
     grad_x[...] = grad * SLOPES[kind](np.asarray(x, np.float64), *options)
 
 
+def glu(x, out, n_threads):
+    """out = a s(b): a and b the halves of x (outer, 2, inner), s the logistic function."""
+    out[...] = (x[:, 0] * logistic(x[:, 1])).reshape(out.shape)
+
+
+def glu_grad(grad, x, grad_x, n_threads):
+    """Gradient of `glu`."""
+    share, grad = logistic(x[:, 1]), grad.reshape(x[:, 0].shape)
+    grad_x[:, 0] = grad * share
+    grad_x[:, 1] = grad * x[:, 0] * share * (1 - share)
+
+
 def logistic(x):
     """1 / (1 + exp(-x))."""
     with np.errstate(over="ignore"):

@@ -3,9 +3,9 @@
 #define REAL_BITS 32
 #define PRECISION f32
 
-#include "activations.h"
 #include "affine_grads.h"
 #include "conv_ways.h"
+#include "gated.h"
 #include "gemm.h"
 #include "max.h"
 #include "mean.h"

@@ -154,6 +154,8 @@ typedef struct {
      * 9 the same in straight pieces */
     void (*activate)(int kind, const double *options, ptrdiff_t size, const void *x, void *out, int n_threads);
     void (*activate_grad)(int kind, const double *options, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
+    void (*glu)(ptrdiff_t outer, ptrdiff_t inner, const void *x, void *out, int n_threads);
+    void (*glu_grad)(ptrdiff_t outer, ptrdiff_t inner, const void *grad, const void *x, void *grad_x, int n_threads);
 
     /* rows of `columns` values, i < n: out[i] = x[index[i]], and out[index[i]] += values[i] after the first `zeroed` rows of out became zeros */
     void (*pick_rows)(ptrdiff_t n, ptrdiff_t columns, const void *x, const int64_t *index, void *out, int n_threads);
