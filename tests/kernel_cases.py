@@ -398,6 +398,17 @@ def glu_cases(rng, dtype):
         yield "glu_grad", [values(rng, (outer, inner), dtype), np.where(np.isinf(x), 4, x), poisoned(x.shape, dtype)], {2}
 
 
+def prelu_cases(rng, dtype):
+    wide = [(0, 3, 5), (2, 3, 0), (1, 1, 50001), (2, 3, 17), (3, 2, 20001), (2, 40, 3)]
+    for shape in [*wide, (3, 0, 1), (5, 1, 1), (1000, 37, 1), (40, 2000, 1)]:
+        x, slope = values(rng, shape, dtype), values(rng, shape[1], dtype)
+        x.reshape(-1)[::7] = 0
+        holes = x.copy()
+        holes.reshape(-1)[3:50:11] = np.nan
+        yield "prelu", [holes, slope, poisoned(shape, dtype)], {2}
+        yield "prelu_grad", [values(rng, shape, dtype), x, slope, poisoned(shape, dtype), poisoned(shape[1], dtype)], {3, 4}
+
+
 def resampling_tables(rng, inputs, outputs):
     """Tables of an axis: none, copies of runs, borders, a few taps with nothing among them, with weights and without."""
     runs = np.clip(np.arange(outputs) - 2, 0, inputs - 1)[None]
@@ -538,7 +549,7 @@ def row_norm_cases(rng, dtype):
 
 
 FAMILIES = [gemm_cases, affine_cases, conv_cases, pool_cases, place_cases, window_cases, batch_norm_cases, elementwise_cases]
-FAMILIES += [glu_cases, softmax_cases, softmax_plane_cases]
+FAMILIES += [glu_cases, prelu_cases, softmax_cases, softmax_plane_cases]
 FAMILIES += [optimiser_cases, recurrent_cases, resample_cases, row_cases, row_norm_cases]
 
 

@@ -47,6 +47,8 @@ __all__ = [
     "peak_flops",
     "pick_rows",
     "pieces",
+    "prelu",
+    "prelu_grad",
     "recurrent",
     "recurrent_cell",
     "recurrent_cell_grad",
@@ -98,6 +100,8 @@ max_pool = _chosen.max_pool
 max_pool_grad = _chosen.max_pool_grad
 pick_rows = _chosen.pick_rows
 pieces = _chosen.pieces
+prelu = _chosen.prelu
+prelu_grad = _chosen.prelu_grad
 recurrent = _chosen.recurrent
 recurrent_cell = _chosen.recurrent_cell
 recurrent_cell_grad = _chosen.recurrent_cell_grad

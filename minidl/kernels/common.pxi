@@ -158,6 +158,11 @@ cdef extern from "kernels.h" nogil:
                               int n_threads) noexcept nogil
         void (*glu)(Py_ssize_t outer, Py_ssize_t inner, const void *x, void *out, int n_threads) noexcept nogil
         void (*glu_grad)(Py_ssize_t outer, Py_ssize_t inner, const void *grad, const void *x, void *grad_x, int n_threads) noexcept nogil
+        void (*prelu)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *x, const void *slope, void *out,
+                      int n_threads) noexcept nogil
+        Py_ssize_t (*prelu_scratch)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner) noexcept nogil
+        void (*prelu_grad)(Py_ssize_t outer, Py_ssize_t channels, Py_ssize_t inner, const void *grad, const void *x, const void *slope,
+                           void *grad_x, void *grad_slope, void *scratch, int n_threads) noexcept nogil
         void (*pick_rows)(Py_ssize_t n, Py_ssize_t columns, const void *x, const int64_t *index, void *out, int n_threads) noexcept nogil
         void (*add_rows)(Py_ssize_t n, Py_ssize_t columns, const void *values, const int64_t *index, Py_ssize_t zeroed, void *out,
                          int n_threads) noexcept nogil

@@ -169,6 +169,53 @@ def glu_grad(
         table.glu_grad(x.shape[0], x.shape[2], data(grad), data(x), data(grad_x), n_threads)
 
 
+cdef int slopes_of(cnp.ndarray x, cnp.ndarray slope) except -1:
+    same_kind(x, x)
+    same_kind(x, slope)
+    if cnp.PyArray_NDIM(x) != 3 or cnp.PyArray_SIZE(slope) != x.shape[1]:
+        raise ValueError(f"prelu: takes (outer, C, inner) and a slope per channel, got {(<object> x).shape} and {(<object> slope).shape}")
+    return 0
+
+
+def prelu(
+    cnp.ndarray x,               # IN   (outer, C, inner), C-contiguous
+    cnp.ndarray slope,           # IN   (C,)
+    cnp.ndarray out,             # OUT  the shape of x
+    int n_threads,
+):
+    """out = x where x > 0, slope * x elsewhere."""
+    cdef const kernel_table *table = table_of(x)
+    slopes_of(x, slope)
+    writeable(x, out)
+    same_size(x, out)
+    with nogil:
+        table.prelu(x.shape[0], x.shape[1], x.shape[2], data(x), data(slope), data(out), n_threads)
+
+
+def prelu_grad(
+    cnp.ndarray grad,            # IN   (outer, C, inner), C-contiguous
+    cnp.ndarray x,               # IN   the same shape
+    cnp.ndarray slope,           # IN   (C,)
+    cnp.ndarray grad_x,          # OUT  the shape of x
+    cnp.ndarray grad_slope,      # OUT  (C,)
+    int n_threads,
+):
+    """Gradients of `prelu`."""
+    cdef const kernel_table *table = table_of(x)
+    cdef Block block
+    slopes_of(x, slope)
+    same_kind(x, grad)
+    same_size(x, grad)
+    writeable(x, grad_x)
+    same_size(x, grad_x)
+    writeable(x, grad_slope)
+    same_size(slope, grad_slope)
+    block = scratch(table.prelu_scratch(x.shape[0], x.shape[1], x.shape[2]), table)
+    with nogil:
+        table.prelu_grad(x.shape[0], x.shape[1], x.shape[2], data(grad), data(x), data(slope), data(grad_x), data(grad_slope), block.pointer,
+                         n_threads)
+
+
 cdef const int64_t *checked_index(str op, cnp.ndarray index, Py_ssize_t n, Py_ssize_t rows) except? NULL:
     """The n places of an index, all of them rows of the matrix that they will be read from or written to."""
     cdef Py_ssize_t i

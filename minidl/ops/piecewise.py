@@ -4,6 +4,8 @@ Leaky rectifiers and the hard sigmoid save x and have kernels (activations.h), t
 and shrinkage need a bit per value (pieces.h). At the seams derivatives are PyTorch's; NaN stays NaN.
 """
 
+import math
+
 import numpy as np
 
 from .. import kernels, random
@@ -16,7 +18,7 @@ from .arrays import UINT8, ascontiguous, empty, empty_like, expect_floats, expec
 from .dims import one_dim
 from .inplace import change
 from .masks import Chosen
-from .promotion import quiet, unbroadcast
+from .promotion import unbroadcast
 from .relu import ReLUGrad
 
 __all__ = [
@@ -71,24 +73,35 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
 
 class PReLU(Function, arrays=True):
-    """max(x, 0) + slope * min(x, 0); slope broadcasts against x."""
+    """x where x > 0, slope * x elsewhere; slope broadcasts against x: () or (C, 1, ...)."""
 
     __slots__ = ()
 
-    @quiet
     def forward(ctx, x, slope):
         ctx.save_for_backward(x, slope)
-        out = np.minimum(x, 0, out=empty_like(x))
-        np.multiply(out, slope, out)
-        return np.add(out, np.maximum(x, 0), out)
+        out = empty(x.shape, x.dtype)
+        (kernels if has_kernel(x) else reference).prelu(by_channel(x, slope), ascontiguous(slope), out, n_threads())
+        return out
 
     def backward(ctx, grad):
         x, slope = ctx.saved_tensors
+        if not isinstance(grad, Tensor):
+            grad_x, grad_slope = empty(x.shape, x.dtype), empty(slope.shape, x.dtype)
+            (kernels if has_kernel(x) else reference).prelu_grad(
+                ascontiguous(grad), by_channel(x, slope), ascontiguous(slope), by_channel(grad_x, slope), grad_slope, n_threads()
+            )
+            return grad_x, grad_slope
         need_x, need_slope = ctx.needs_input_grad
-        positive = (x._array if isinstance(x, Tensor) else x) > 0
+        positive = x._array > 0
         below = Chosen.apply(grad, ~positive)
         grad_slope = unbroadcast(below * x, tuple(slope.shape)) if need_slope else None
         return Chosen.apply(grad, positive) + below * slope if need_x else None, grad_slope
+
+
+def by_channel(x, slope):
+    """An array as (N, C, the rest), or (1, 1, all) for a single slope."""
+    shape = (1, 1, x.size) if slope.size == 1 else (*x.shape[:2], math.prod(x.shape[2:]))
+    return ascontiguous(x).reshape(shape)
 
 
 def prelu(input, weight):

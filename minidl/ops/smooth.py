@@ -225,7 +225,8 @@ class GLU(Function, arrays=True):
             passed = grad * share
             return Cat.apply(ctx.axis, passed, passed * first * (1 - share)), None
         grad_x = empty(x.shape, x.dtype)
-        (kernels if has_kernel(x) else reference).glu_grad(ascontiguous(grad), as_halves(x, ctx.axis), as_halves(grad_x, ctx.axis), n_threads())
+        arrays = ascontiguous(grad), as_halves(x, ctx.axis), as_halves(grad_x, ctx.axis)
+        (kernels if has_kernel(x) else reference).glu_grad(*arrays, n_threads())
         return grad_x, None
 
 

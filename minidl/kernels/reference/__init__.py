@@ -3,7 +3,7 @@
 Where a sum has a fixed order in the compiled kernel, the twin may round differently; nothing else differs.
 """
 
-from .activations import activate, activate_grad, add_rows, glu, glu_grad, pick_rows, pieces, relu, relu_grad
+from .activations import activate, activate_grad, add_rows, glu, glu_grad, pick_rows, pieces, prelu, prelu_grad, relu, relu_grad
 from .convolution import conv, conv_grad_weight, conv_grad_x, conv_grads, sum_channels
 from .matmul import affine_grads, gemm
 from .normalisation import batch_norm, batch_norm_grad, row_norm, row_norm_grad
@@ -37,6 +37,8 @@ __all__ = [
     "max_pool_grad",
     "pick_rows",
     "pieces",
+    "prelu",
+    "prelu_grad",
     "recurrent",
     "recurrent_cell",
     "recurrent_cell_grad",

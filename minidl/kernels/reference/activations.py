@@ -49,6 +49,18 @@ def glu_grad(grad, x, grad_x, n_threads):
     grad_x[:, 1] = grad * x[:, 0] * share * (1 - share)
 
 
+def prelu(x, slope, out, n_threads):
+    """out = x where x > 0, slope * x elsewhere: x (outer, C, inner), slope (C,)."""
+    out[...] = np.where(x > 0, x, slope.reshape(-1, 1) * x).reshape(out.shape)
+
+
+def prelu_grad(grad, x, slope, grad_x, grad_slope, n_threads):
+    """Gradients of `prelu`."""
+    grad = grad.reshape(x.shape)
+    grad_x[...] = np.where(x > 0, grad, slope.reshape(-1, 1) * grad)
+    grad_slope[...] = np.where(x > 0, 0, grad * x).sum((0, 2)).reshape(grad_slope.shape)
+
+
 def logistic(x):
     """1 / (1 + exp(-x))."""
     with np.errstate(over="ignore"):

@@ -13,6 +13,7 @@
 #include "norm_rows.h"
 #include "pieces.h"
 #include "pool_grad.h"
+#include "prelu.h"
 #include "recurrent_backward.h"
 #include "recurrent_step.h"
 #include "resample.h"

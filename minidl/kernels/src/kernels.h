@@ -156,6 +156,10 @@ typedef struct {
     void (*activate_grad)(int kind, const double *options, ptrdiff_t size, const void *grad, const void *x, void *grad_x, int n_threads);
     void (*glu)(ptrdiff_t outer, ptrdiff_t inner, const void *x, void *out, int n_threads);
     void (*glu_grad)(ptrdiff_t outer, ptrdiff_t inner, const void *grad, const void *x, void *grad_x, int n_threads);
+    void (*prelu)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner, const void *x, const void *slope, void *out, int n_threads);
+    ptrdiff_t (*prelu_scratch)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner);
+    void (*prelu_grad)(ptrdiff_t outer, ptrdiff_t channels, ptrdiff_t inner, const void *grad, const void *x, const void *slope, void *grad_x,
+                       void *grad_slope, void *scratch, int n_threads);
 
     /* rows of `columns` values, i < n: out[i] = x[index[i]], and out[index[i]] += values[i] after the first `zeroed` rows of out became zeros */
     void (*pick_rows)(ptrdiff_t n, ptrdiff_t columns, const void *x, const int64_t *index, void *out, int n_threads);
