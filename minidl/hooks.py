@@ -8,7 +8,7 @@ from .tensor import Tensor
 
 __all__ = ["RemovableHandle", "post_accumulate", "register", "retain"]
 
-on_nodes: WeakKeyDictionary = WeakKeyDictionary()  # node -> {key: (output, function)}
+on_nodes: WeakKeyDictionary = WeakKeyDictionary()  # node -> {number or ("retain", output): (output, function)}
 _next_key = itertools.count().__next__
 
 
@@ -86,13 +86,13 @@ def retain(tensor):
         if kept is not None:
             kept.grad = grad if kept.grad is None else kept.grad + grad
 
-    on_nodes.setdefault(tensor._node, _Hooks())["retain"] = (tensor._output, keep)
+    on_nodes.setdefault(tensor._node, _Hooks())["retain", tensor._output] = (tensor._output, keep)
 
 
 def run(hooks, which, grad):
     """Pass a gradient (a tensor) through the hooks of one output, or of a leaf before it accumulates."""
-    late = hooks.get("retain")
-    chain = [pair for key, pair in hooks.items() if key != "retain"] + ([late] if late else [])
+    late = hooks.get(("retain", which))
+    chain = [pair for key, pair in hooks.items() if type(key) is int] + ([late] if late else [])
     for place, hook in chain:
         if place == which:
             replaced = hook(grad)

@@ -597,6 +597,13 @@ class TestHooks:
         (y * 3).sum().backward()
         assert y.retains_grad and y.grad.item() == 3 and x.grad.item() == 6
 
+    def test_retain_grad_of_two_outputs_of_one_node(self):
+        first, second = leaf(1.0, 2.0).chunk(2)
+        first.retain_grad()
+        second.retain_grad()
+        (first * 3 + second * 5).sum().backward()
+        assert first.grad.item() == 3 and second.grad.item() == 5
+
     def test_post_accumulate(self):
         x, seen = leaf(1.0), []
         x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.item()))
