@@ -47,7 +47,8 @@ class LayerTrace:
     def ran_back(self, steps: Any, grads: list) -> None:
         """Take the norms of the gradients with respect to the states, given as rows."""
         every = by_step(steps, grads)
-        self.grad_norms = wrap(np.sqrt(np.square(every).sum(axis=(2, 3))))  # (directions, T)
+        norms = np.sqrt(np.square(every, dtype=np.float64).sum(axis=(2, 3)))  # squares of what vanishes or explodes leave float32
+        self.grad_norms = wrap(norms.astype(every.dtype))  # (directions, T)
 
 
 class RecurrentTrace(list):
