@@ -6,6 +6,7 @@ import pytest
 import minidl
 from losses import listed, weighted_sum
 from minidl import nn
+from minidl.errors import DTypeError, ShapeError
 from minidl.gradcheck import gradcheck, gradgradcheck
 from minidl.nn.utils import rnn as sequences
 from minidl.ops import recurrent
@@ -227,6 +228,38 @@ def test_trace_shows_gates_states_and_gradients(kind, rng):
         shown = trace[0].gates["o"] * minidl.tanh(trace[0].cells)
         np.testing.assert_allclose(shown[0].numpy(), out.detach().numpy(), rtol=1e-10)
     assert list(trace[0].gates) == {"RNN": ["h"], "LSTM": list("ifgo"), "GRU": list("rzn")}[kind]
+
+
+@pytest.mark.parametrize("scale", [0.3, 3.0])
+def test_traced_norms_reach_as_far_as_the_gradients(scale, rng):
+    layer, trace = nn.RNN(2, 8, nonlinearity="relu"), nn.RecurrentTrace()
+    with minidl.no_grad():
+        for parameter in layer.parameters():
+            parameter.zero_()
+        layer.weight_hh_l0 += scale * minidl.eye(8)
+        layer.weight_ih_l0 += 1
+    out, _ = layer(minidl.ones(60, 1, 2), trace=trace)
+    out[-1].sum().backward()
+    norms = trace[0].grad_norms[0].numpy()
+    np.testing.assert_allclose(norms, np.sqrt(8) * scale ** np.arange(59.0, -1, -1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("cell", [False, True])
+def test_parameters_of_a_wrong_dtype_or_shape_are_named(cell):
+    layer = nn.LSTMCell(4, 7) if cell else nn.LSTM(4, 7, num_layers=2)
+    x = minidl.ones(3, 4) if cell else minidl.ones(3, 2, 4)
+    inner, bias = ("weight_hh", "bias_ih") if cell else ("weight_hh_l1", "bias_ih_l1")
+    for name, value, error, text in (
+        (inner, minidl.ones(28, 7, dtype=minidl.float64), DTypeError, f"{inner} must be of the dtype of input"),
+        (inner, minidl.ones(28, 6), ShapeError, rf"{inner} must have the shape \(28, 7\), got {inner} \(28, 6\)"),
+        (bias, minidl.ones(27), ShapeError, rf"{bias} must have the shape \(28,\), got {bias} \(27,\)"),
+    ):
+        kept = getattr(layer, name)
+        setattr(layer, name, nn.Parameter(value))
+        with pytest.raises(error, match=text):
+            layer(x)
+        setattr(layer, name, kept)
+    layer(x)
 
 
 def test_trace_of_packed_layers_holds_zeros_where_nothing_ran(rng):

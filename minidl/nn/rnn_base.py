@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..ops.recurrent import N_GATES, Recurrent, dense_steps, packed_steps
 from . import init
 from .module import Module
 from .parameter import Parameter
-from .rnn_checks import check_options, checked_states, expect_one_dtype, is_tensor
+from .rnn_checks import check_options, check_parameters, checked_states, expect_one_dtype, is_tensor
 from .rnn_trace import RecurrentTrace
 from .utils.rnn import PackedSequence, checked_lengths, checked_packed, pack_padded_sequence, pad_packed_sequence, sequence_batch
 
@@ -54,9 +55,8 @@ class RNNBase(Module):
         self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
         self.bias, self.batch_first, self.bidirectional, self.peepholes = bias, batch_first, bidirectional, peepholes
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
-        for layer in range(num_layers):
-            for direction in range(self._directions):
-                self._add_parameters(layer, direction, {"device": device, "dtype": dtype})
+        for name, shape in self._shapes():
+            self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)))
         self.reset_parameters()
 
     @property
@@ -68,14 +68,16 @@ class RNNBase(Module):
         """Size of a state: hidden_size, or proj_size where there is a projection."""
         return self.proj_size or self.hidden_size
 
-    def _add_parameters(self, layer: int, direction: int, options: dict) -> None:
+    def _shapes(self) -> Iterator[tuple[str, tuple]]:
+        """Name and shape of every parameter."""
         sums = N_GATES[self.cell] * self.hidden_size
-        inputs = self._width * self._directions if layer else self.input_size
-        shapes = [(sums, inputs), (sums, self._width), (sums,), (sums,), (self.proj_size, self.hidden_size), (3, self.hidden_size)]
         wanted = [True, True, self.bias, self.bias, self.proj_size > 0, self.peepholes]
-        for name, shape, want in zip(parameter_names(layer, direction), shapes, wanted, strict=True):
-            if want:
-                self.register_parameter(name, Parameter(empty(*shape, **options)))
+        for layer in range(self.num_layers):
+            inputs = self._width * self._directions if layer else self.input_size
+            shapes = [(sums, inputs), (sums, self._width), (sums,), (sums,), (self.proj_size, self.hidden_size), (3, self.hidden_size)]
+            for direction in range(self._directions):
+                named = zip(parameter_names(layer, direction), shapes, strict=True)
+                yield from (each for each, want in zip(named, wanted, strict=True) if want)
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew, uniform in +-1/sqrt(hidden_size)."""
@@ -205,7 +207,11 @@ class RNNBase(Module):
             if trace is not None:
                 traces = [trace.layer(self.cell, number) for number in range(layer, layer + together)]
             parameters = weights[own.start * len(PARAMETERS) : own.stop * len(PARAMETERS)]
-            x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, together, steps, masks, traces, *parameters)
+            try:
+                x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, together, steps, masks, traces, *parameters)
+            except (TypeError, ValueError):
+                check_parameters(op, self, dict(self._shapes()), x.dtype)  # where somebody replaced them
+                raise
             last.append(own_last)
         return x, last[0] if len(last) == 1 else [cat(list(each)) for each in zip(*last, strict=True)]
 

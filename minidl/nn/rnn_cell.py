@@ -17,7 +17,7 @@ from ..tensor import Tensor, wrap
 from . import init
 from .module import Module
 from .parameter import Parameter
-from .rnn_checks import check_gates, check_options, is_tensor
+from .rnn_checks import check_gates, check_options, check_parameters, is_tensor
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
@@ -61,6 +61,13 @@ class RNNCellBase(Module):
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
 
+    def _shapes(self) -> dict[str, tuple]:
+        """Name and shape of every parameter."""
+        sums, units = N_GATES[self.cell] * self.hidden_size, self.hidden_size
+        shapes = {"weight_ih": (sums, self.input_size), "weight_hh": (sums, units), "bias_ih": (sums,), "bias_hh": (sums,)}
+        shapes["weight_peephole"] = 3, units
+        return {name: shape for name, shape in shapes.items() if getattr(self, name, None) is not None}
+
     def extra_repr(self) -> str:
         """The sizes, and the options that differ from their defaults."""
         shown = (f", {name}={getattr(self, name)}" for name, value in self._usual if getattr(self, name) != value)
@@ -91,10 +98,14 @@ class RNNCellBase(Module):
         if single:
             input, h, c = input.unsqueeze(0), h.unsqueeze(0), None if c is None else c.unsqueeze(0)
         peephole = self.weight_peephole if getattr(self, "peepholes", False) else None
-        if peephole is None and self.cell != "gru_before":
-            out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
-        else:
-            out = SequenceOfOne.apply(input, h, c, self.cell, self._update_sign, *weights, peephole)
+        try:
+            if peephole is None and self.cell != "gru_before":
+                out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
+            else:
+                out = SequenceOfOne.apply(input, h, c, self.cell, self._update_sign, *weights, peephole)
+        except (TypeError, ValueError):
+            check_parameters(op, self, self._shapes(), input.dtype)  # where somebody replaced them
+            raise
         if not single:
             return out
         return tuple(each.squeeze(0) for each in out) if isinstance(out, tuple) else out.squeeze(0)

@@ -11,7 +11,7 @@ from ..ops.arrays import has_kernel
 from ..shapes import LARGEST
 from ..tensor import Tensor
 
-__all__ = ["check_gates", "check_options", "checked_states", "expect_one_dtype", "is_tensor"]
+__all__ = ["check_gates", "check_options", "check_parameters", "checked_states", "expect_one_dtype", "is_tensor"]
 
 
 def is_tensor(value: Any) -> bool:
@@ -79,3 +79,13 @@ def expect_one_dtype(op: str, x: Tensor, states: list | None, weight: Tensor) ->
         if states is not None:
             got["states"] = tuple(str(state.dtype) for state in states)
         raise DTypeError(word(op, "input, states and parameters must be of one dtype, float32 or float64", **got))
+
+
+def check_parameters(op: str, layer: Any, shapes: dict, dtype: Any) -> None:
+    """Raise unless parameters have the shapes, and the dtype, that they were made with."""
+    for name, shape in shapes.items():
+        parameter = getattr(layer, name)
+        if tuple(parameter.shape) != shape:
+            raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(parameter.shape)}))
+        if parameter.dtype != dtype:
+            raise DTypeError(word(op, f"{name} must be of the dtype of input", **{name: parameter.dtype}, input=dtype))
