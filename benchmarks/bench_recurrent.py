@@ -19,6 +19,10 @@ LAYERS["LSTM.bidirectional"] = ("LSTM", 50, 16, 64, 64, {"bidirectional": True})
 LAYERS["LSTM.two_layers"] = ("LSTM", 50, 16, 64, 64, {"num_layers": 2, "bidirectional": True})
 LAYERS["GRU.cho"] = ("GRU", 50, 16, 64, 64, {"reset_after": False})
 LAYERS["LSTM.wide"] = ("LSTM", 25, 4, 1024, 1024, {})
+LAYERS["RNN.deepbench"] = ("RNN", 50, 16, 1760, 1760, {})  # one of each kind; all of them: rows/recurrent_sets.csv
+LAYERS["LSTM.deepbench"] = ("LSTM", 25, 64, 512, 512, {})
+LAYERS["GRU.onednn"] = ("GRU", 50, 64, 500, 500, {})
+LAYERS["LSTM.single"] = ("LSTM", 150, 1, 256, 256, {})
 CELLS = {"RNN": "rnn_tanh", "GRU": "gru", "LSTM": "lstm"}
 LENGTHS = np.linspace(101, 10, 32).round().astype(int).tolist()
 

@@ -173,7 +173,7 @@ cdef int slopes_of(cnp.ndarray x, cnp.ndarray slope) except -1:
     same_kind(x, x)
     same_kind(x, slope)
     if cnp.PyArray_NDIM(x) != 3 or cnp.PyArray_SIZE(slope) != x.shape[1]:
-        raise ValueError(f"prelu: takes (outer, C, inner) and a slope per channel, got {(<object> x).shape} and {(<object> slope).shape}")
+        raise ValueError(f"prelu: takes (outer, C, inner) and C slopes, got {(<object> x).shape} and {(<object> slope).shape}")
     return 0
 
 
