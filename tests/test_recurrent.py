@@ -7,7 +7,6 @@ import minidl
 from losses import listed, weighted_sum
 from minidl import nn
 from minidl.errors import DTypeError, ShapeError
-from minidl.gradcheck import gradcheck, gradgradcheck
 from minidl.nn.utils import rnn as sequences
 from minidl.ops import recurrent
 
@@ -306,32 +305,6 @@ def test_only_what_needs_a_gradient_gets_one(rng):
     out, _ = layer(minidl.tensor(rng.standard_normal((4, 2, D))))
     out.sum().backward()
     assert [name for name, parameter in layer.named_parameters() if parameter.grad is not None] == ["weight_hh_l1"]
-
-
-# packing
-
-
-def test_packing_and_padding_are_inverse(rng):
-    found = [minidl.tensor(rng.standard_normal((length, 2))) for length in (2, 5, 1, 3)]
-    packed = sequences.pack_sequence(found, enforce_sorted=False)
-    assert packed.batch_sizes.tolist() == [4, 3, 2, 1, 1]
-    assert packed.sorted_indices.tolist() == [1, 3, 0, 2]
-    for back in (sequences.unpack_sequence(packed), sequences.unpad_sequence(sequences.pad_sequence(found), [2, 5, 1, 3])):
-        for have, want in zip(back, found, strict=True):
-            np.testing.assert_array_equal(have.numpy(), want.numpy())
-    left = sequences.pad_sequence(found, batch_first=True, padding_value=7.0, padding_side="left")
-    np.testing.assert_array_equal(left[2].numpy(), [[7, 7]] * 4 + found[2].numpy().tolist())
-
-
-def test_packing_can_be_differentiated_twice(rng, seed):
-    x = minidl.tensor(rng.standard_normal((4, 3, 2)), requires_grad=True)
-
-    def there_and_back(x):
-        packed = sequences.pack_padded_sequence(x, [2, 4, 1], enforce_sorted=False)
-        return sequences.pad_packed_sequence(packed._replace(data=packed.data**2), total_length=5)[0]
-
-    assert gradcheck(there_and_back, [x], seed=seed)
-    assert gradgradcheck(there_and_back, [x], seed=seed)
 
 
 ones = minidl.ones

@@ -102,8 +102,8 @@ def expect_flags(op: str, **flags: Any) -> None:
             raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
 
 
-def checked_lengths(op: str, lengths: Any, batch: int, steps: int) -> np.ndarray:
-    """`lengths` as an int64 array, each from 1 to `steps`, one per sequence of the batch; or the worded error."""
+def checked_lengths(op: str, lengths: Any, batch: int, steps: int, least: int = 1) -> np.ndarray:
+    """`lengths` as an int64 array, each from `least` to `steps`, one per sequence of the batch; or the worded error."""
     try:
         array = np.asarray(lengths._array if isinstance(lengths, Tensor) else lengths)
     except ValueError:  # lists of different lengths
@@ -113,8 +113,8 @@ def checked_lengths(op: str, lengths: Any, batch: int, steps: int) -> np.ndarray
     if array.dtype.kind not in "iu" and array.size:
         raise DTypeError(word(op, "lengths must be integers", lengths=array.dtype))
     array = array.astype(np.int64)
-    if array.size and array.min() < 1:
-        raise ArgumentError(word(op, "every length must be at least 1", length=int(array.min())))
+    if array.size and array.min() < least:
+        raise ArgumentError(word(op, f"every length must be at least {least}", length=int(array.min())))
     if array.size and array.max() > steps:
         raise ArgumentError(word(op, "no length may exceed the steps of the input", length=int(array.max()), steps=steps))
     return array
@@ -259,6 +259,8 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
 def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = False) -> list:
     """Undo `pad_sequence`: the first lengths[n] steps of each sequence, as a list of tensors (L_n, *).
 
+    lengths: N integers from 0 to T, a list or tensor. Raises DTypeError, ShapeError, ArgumentError.
+
     >>> import minidl
     >>> [each.tolist() for each in unpad_sequence(minidl.tensor([[1.0, 3.0], [2.0, 0.0]]), [2, 1])]
     [[1.0, 2.0], [3.0]]
@@ -266,7 +268,7 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
     op = "unpad_sequence"
     expect_flags(op, batch_first=batch_first)
     steps, batch = sequence_batch(op, padded_sequences, batch_first)
-    array = checked_lengths(op, lengths, batch, steps).tolist()
+    array = checked_lengths(op, lengths, batch, steps, least=0).tolist()
     if batch_first:
         return [padded_sequences[i, :length] for i, length in enumerate(array)]
     return [padded_sequences[:length, i] for i, length in enumerate(array)]

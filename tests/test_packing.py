@@ -1,0 +1,54 @@
+"""Packed and padded sequences: there and back, gradients, empty sequences, types."""
+
+import numpy as np
+import pytest
+
+import minidl
+from minidl.gradcheck import gradcheck, gradgradcheck
+from minidl.nn.utils import rnn as sequences
+
+
+def test_packing_and_padding_are_inverse(rng):
+    found = [minidl.tensor(rng.standard_normal((length, 2))) for length in (2, 5, 1, 3)]
+    packed = sequences.pack_sequence(found, enforce_sorted=False)
+    assert packed.batch_sizes.tolist() == [4, 3, 2, 1, 1]
+    assert packed.sorted_indices.tolist() == [1, 3, 0, 2]
+    for back in (sequences.unpack_sequence(packed), sequences.unpad_sequence(sequences.pad_sequence(found), [2, 5, 1, 3])):
+        for have, want in zip(back, found, strict=True):
+            np.testing.assert_array_equal(have.numpy(), want.numpy())
+    left = sequences.pad_sequence(found, batch_first=True, padding_value=7.0, padding_side="left")
+    np.testing.assert_array_equal(left[2].numpy(), [[7, 7]] * 4 + found[2].numpy().tolist())
+
+
+def test_packing_can_be_differentiated_twice(rng, seed):
+    x = minidl.tensor(rng.standard_normal((4, 3, 2)), requires_grad=True)
+
+    def there_and_back(x):
+        packed = sequences.pack_padded_sequence(x, [2, 4, 1], enforce_sorted=False)
+        return sequences.pad_packed_sequence(packed._replace(data=packed.data**2), total_length=5)[0]
+
+    assert gradcheck(there_and_back, [x], seed=seed)
+    assert gradgradcheck(there_and_back, [x], seed=seed)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("lengths", [(0, 3), (2, 0, 0), (0, 0)], ids=str)
+def test_padding_empty_sequences_can_be_undone(lengths, batch_first, rng):
+    found = [minidl.tensor(rng.standard_normal((length, 2))) for length in lengths]
+    padded = sequences.pad_sequence(found, batch_first)
+    back = sequences.unpad_sequence(padded, minidl.tensor(lengths), batch_first)
+    assert [each.shape for each in back] == [(length, 2) for length in lengths]
+    for have, want in zip(back, found, strict=True):
+        np.testing.assert_array_equal(have.numpy(), want.numpy())
+
+
+BAD = [
+    (lambda: sequences.unpad_sequence(minidl.ones(3, 2), [2, -1]), "unpad_sequence: every length must be at least 0, got length -1"),
+    (lambda: sequences.pack_padded_sequence(minidl.ones(3, 2), [2, 0]), "every length must be at least 1, got length 0"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD, ids=[message[:30] for _, message in BAD])
+def test_bad_calls_are_refused(call, message):
+    with pytest.raises((minidl.ShapeError, minidl.DTypeError, minidl.ArgumentError), match=message):
+        call()
