@@ -170,23 +170,23 @@ class RNNBase(Module):
         if batch == 0:
             return self.forward(input, hx, trace=trace)
         packed = pack_padded_sequence(input, lengths, self.batch_first, enforce_sorted=False)
-        out, states = self._packed(op, packed, hx, trace)
+        out, states = self._packed(op, packed, hx, trace, packed.sorted_indices._array)
         return pad_packed_sequence(out, self.batch_first, total_length=steps)[0], states
 
-    def _packed(self, op, input, hx, trace):
+    def _packed(self, op, input, hx, trace, order=None):
         sizes = checked_packed(op, input)
         if input.data.ndim != 2 or input.data.shape[1] != self.input_size:
             raise ShapeError(word(op, f"packed input must be (rows, {self.input_size})", data=tuple(input.data.shape)))
         states = checked_states(op, self, hx, int(sizes[0]), False)
         if states is not None and input.sorted_indices is not None:
             states = [each.index_select(1, input.sorted_indices) for each in states]
-        out, last = self._run(op, input.data, states, packed_steps(sizes), trace)
+        out, last = self._run(op, input.data, states, packed_steps(sizes), trace, order)
         if input.unsorted_indices is not None:
             last = [each.index_select(1, input.unsorted_indices) for each in last]
         return input._replace(data=out), self._as_given(last)
 
-    def _run(self, op, x, states, steps, trace):
-        """Every layer over the rows of x; returns the output and the list of last states."""
+    def _run(self, op, x, states, steps, trace, order=None):
+        """Every layer over the rows of x; returns the output and the list of last states. `order`: of a trace's sequences."""
         weights, directions, last = self._weights(0), self._directions, []
         for layer in range(1, self.num_layers):
             weights += self._weights(layer)
@@ -205,7 +205,7 @@ class RNNBase(Module):
                 shape = directions, steps.batch, self._width
                 masks = [dropout(ones(*shape, dtype=x.dtype), self.recurrent_dropout)._array for _ in range(together)]
             if trace is not None:
-                traces = [trace.layer(self.cell, number) for number in range(layer, layer + together)]
+                traces = [trace.layer(self.cell, number, order) for number in range(layer, layer + together)]
             parameters = weights[own.start * len(PARAMETERS) : own.stop * len(PARAMETERS)]
             try:
                 x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, together, steps, masks, traces, *parameters)

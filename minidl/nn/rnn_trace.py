@@ -21,11 +21,13 @@ class LayerTrace:
     cells:      c after each step, (directions, T, N, U), or None
     grad_norms: after the backward pass, the Euclidean norm of d loss / d h_t over batch and units, (directions, T); else None
 
-    Steps that a sequence does not have hold zeros. Packed sequences stand in their packed order, the longest first.
+    Steps that a sequence does not have hold zeros. Sequences stand in the order of the batch, with `lengths=` too; those of a
+    `PackedSequence` in its packed order, the longest first, as in the output.
     """
 
-    def __init__(self, cell: str, layer: int):
+    def __init__(self, cell: str, layer: int, order: np.ndarray | None = None):
         self.cell, self.layer = cell, layer
+        self._order = order  # the number in the batch of each sequence that ran; None: as they ran
         self.gates: dict[str, Tensor] = {}
         self.states: Tensor | None = None
         self.cells: Tensor | None = None
@@ -38,11 +40,11 @@ class LayerTrace:
     def ran(self, cell: str, steps: Any, gates: list, outs: list, cells: list | None) -> None:
         """Take copies of what a forward pass made, given as rows."""
         names = GATES[cell]
-        every = by_step(steps, gates)
+        every = by_step(steps, gates, self._order)
         units = every.shape[-1] // len(names)
         self.gates = {name: wrap(every[..., i * units : (i + 1) * units].copy()) for i, name in enumerate(names)}
-        self.states = wrap(by_step(steps, outs))
-        self.cells = None if cells is None else wrap(by_step(steps, cells))
+        self.states = wrap(by_step(steps, outs, self._order))
+        self.cells = None if cells is None else wrap(by_step(steps, cells, self._order))
 
     def ran_back(self, steps: Any, grads: list) -> None:
         """Take the norms of the gradients with respect to the states, given as rows."""
@@ -66,17 +68,17 @@ class RecurrentTrace(list):
     (minidl.Size([1, 7, 4, 5]), minidl.Size([1, 7]))
     """
 
-    def layer(self, cell: str, layer: int) -> LayerTrace:
-        """Add the trace of a layer that is about to run."""
-        self.append(LayerTrace(cell, layer))
+    def layer(self, cell: str, layer: int, order: np.ndarray | None = None) -> LayerTrace:
+        """Add the trace of a layer that is about to run; `order`: the number in the batch of each sequence (default: as they run)."""
+        self.append(LayerTrace(cell, layer, order))
         return self[-1]
 
 
-def by_step(steps: Any, per_direction: list) -> np.ndarray:
-    """Rows of each direction as (directions, T, N, size), zeros where a sequence has no step."""
+def by_step(steps: Any, per_direction: list, order: np.ndarray | None = None) -> np.ndarray:
+    """Rows of each direction as (directions, T, N, size), zeros where a sequence has no step; sequence n goes to order[n]."""
     first = per_direction[0]
     result = np.zeros((len(per_direction), len(steps.sizes), steps.batch, first.shape[1]), first.dtype)
     for to, rows in zip(result, per_direction, strict=True):
         for t, (start, count) in enumerate(zip(steps.starts, steps.sizes, strict=True)):
-            to[t, :count] = rows[start : start + count * steps.row_step : steps.row_step]
+            to[t, slice(count) if order is None else order[:count]] = rows[start : start + count * steps.row_step : steps.row_step]
     return result
