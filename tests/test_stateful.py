@@ -6,7 +6,7 @@ import pytest
 import minidl
 from minidl import nn, optim
 from minidl.data import StreamWindows
-from minidl.errors import ArgumentError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.nn.utils import clip_grad_norm_
 from minidl.train import StatefulTrainer, Trainer
 
@@ -28,12 +28,26 @@ def test_windows_of_vectors():
     assert minidl.equal(x[:, 1:], y[:, :-1])
 
 
+def test_sizes_of_windows_may_be_integers_of_any_kind():
+    loader = StreamWindows(range(13), np.int32(2), minidl.tensor(3))
+    assert [x.tolist() for x, _ in loader] == [[[0, 1, 2], [6, 7, 8]], [[3, 4, 5], [9, 10, 11]]]
+    assert (type(loader.batch_size), type(loader.steps), len(loader)) == (int, int, 2)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: StreamWindows(range(9), 0, 2), ArgumentError, "StreamWindows: batch_size must be at least 1, got batch_size 0"),
         (lambda: StreamWindows(range(9), 2, 0), ArgumentError, "StreamWindows: steps must be at least 1, got steps 0"),
         (lambda: StreamWindows(range(9), 3, 3), ShapeError, "StreamWindows: the sequence must fill at least one window, got length 9"),
+        (lambda: StreamWindows(range(9), 2.5, 2), DTypeError, "StreamWindows: batch_size must be an integer, got batch_size 2.5"),
+        (lambda: StreamWindows(range(9), 2, True), DTypeError, "StreamWindows: steps must be an integer, got steps True"),
+        (lambda: StreamWindows(range(9), None, 2), DTypeError, "StreamWindows: batch_size must be an integer, got batch_size None"),
+        (lambda: StreamWindows("abcdefghi", 2, 2), DTypeError, "tokens must be of a dtype that tensors have, got tokens <U9"),
+        (lambda: StreamWindows(list("abcdefghi"), 2, 2), DTypeError, "tokens must be of a dtype that tensors have, got tokens <U1"),
+        (lambda: StreamWindows(None, 2, 2), DTypeError, "tokens must be of a dtype that tensors have, got tokens object"),
+        (lambda: StreamWindows([[1], [2, 3]], 2, 2), ShapeError, "StreamWindows: tokens must be one array, got tokens list"),
+        (lambda: StreamWindows(minidl.tensor(1), 2, 2), ShapeError, r"StreamWindows: tokens must be \(length, \*\), got tokens \(\)"),
     ],
 )
 def test_bad_calls_are_refused(call, error, message):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import index
 from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError, expect
+from ..arguments import is_whole
+from ..dtypes import of
+from ..errors import ArgumentError, DTypeError, ShapeError, expect, word
 from ..tensor import Tensor, wrap
 
 __all__ = ["StreamWindows"]
@@ -32,10 +35,10 @@ class StreamWindows:
 
     Raises
     ------
-    ArgumentError
-        batch_size or steps is not at least 1.
+    ArgumentError, DTypeError
+        batch_size or steps is not an integer of at least 1, or the tokens are not what tensors hold.
     ShapeError
-        The sequence is too short for one window.
+        The tokens are no sequence, or one that is too short for one window.
 
     Examples
     --------
@@ -48,8 +51,10 @@ class StreamWindows:
 
     def __init__(self, tokens: Any, batch_size: int, steps: int):
         for name, number in (("batch_size", batch_size), ("steps", steps)):
+            expect(is_whole(number), DTypeError, "StreamWindows", f"{name} must be an integer", **{name: number})
             expect(number >= 1, ArgumentError, "StreamWindows", f"{name} must be at least 1", **{name: number})
-        array = tokens._array if isinstance(tokens, Tensor) else np.asarray(tokens)
+        batch_size, steps = index(batch_size), index(steps)
+        array = token_array(tokens)
         windows = (len(array) - 1) // batch_size // steps
         rule = "the sequence must fill at least one window"
         expect(windows >= 1, ShapeError, "StreamWindows", rule, length=len(array), batch_size=batch_size, steps=steps)
@@ -66,3 +71,17 @@ class StreamWindows:
         for start in range(0, self.windows * self.steps, self.steps):
             window = slice(start, start + self.steps)
             yield wrap(self._inputs[:, window].copy()), wrap(self._targets[:, window].copy())
+
+
+def token_array(tokens: Any) -> np.ndarray:
+    """Tokens as an array (length, *), or the worded error."""
+    try:
+        array = tokens._array if isinstance(tokens, Tensor) else np.asarray(tokens)
+    except ValueError:  # lists of different lengths
+        raise ShapeError(word("StreamWindows", "tokens must be one array", tokens=type(tokens).__name__)) from None
+    try:
+        of(array.dtype)
+    except DTypeError:
+        raise DTypeError(word("StreamWindows", "tokens must be of a dtype that tensors have", tokens=array.dtype)) from None
+    expect(array.ndim > 0, ShapeError, "StreamWindows", "tokens must be (length, *)", tokens=array.shape)
+    return array
