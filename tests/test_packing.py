@@ -42,10 +42,30 @@ def test_padding_empty_sequences_can_be_undone(lengths, batch_first, rng):
         np.testing.assert_array_equal(have.numpy(), want.numpy())
 
 
+def padded(*lengths, dtype=minidl.int64, padding_value=0.0):
+    return sequences.pad_sequence([minidl.ones(length, dtype=dtype) for length in lengths], True, padding_value)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "stored"),
+    [("int64", -(2**63), -(2**63)), ("int8", 127, 127), ("uint8", 255.9, 255), ("int64", 0.5, 0), ("float16", float("inf"), float("inf")),
+     ("bool", 2.5, True), ("int64", np.float32(3), 3)],
+)  # fmt: skip
+def test_padding_takes_what_its_dtype_holds(dtype, value, stored):
+    assert padded(1, 2, dtype=getattr(minidl, dtype), padding_value=value).tolist() == [[1, stored], [1, 1]]
+
+
+NAN = float("nan")
 BAD = [
+    (lambda: padded(1, 2, padding_value=NAN), "pad_sequence: padding_value must lie in the range of int64, got padding_value nan"),
+    (lambda: padded(1, 2, padding_value=2**63), "pad_sequence: padding_value must lie in the range of int64"),
+    (lambda: padded(1, 2, dtype=minidl.uint8, padding_value=-1), "padding_value must lie in the range of uint8, got padding_value -1"),
+    (lambda: padded(1, 2, dtype=minidl.float16, padding_value=1e30), "padding_value must lie in the range of float16"),
+    (lambda: sequences.pad_packed_sequence(sequences.pack_sequence([minidl.ones(2).long()]), padding_value=NAN),
+     "pad_packed_sequence: padding_value must lie in the range of int64"),
     (lambda: sequences.unpad_sequence(minidl.ones(3, 2), [2, -1]), "unpad_sequence: every length must be at least 0, got length -1"),
     (lambda: sequences.pack_padded_sequence(minidl.ones(3, 2), [2, 0]), "every length must be at least 1, got length 0"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "message"), BAD, ids=[message[:30] for _, message in BAD])

@@ -9,6 +9,7 @@ Recurrent layers take a `PackedSequence` in place of a tensor and spend no step 
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -100,6 +101,18 @@ def expect_flags(op: str, **flags: Any) -> None:
     for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise DTypeError(word(op, f"{name} must be a bool", **{name: repr(flag)}))
+
+
+def expect_padding(op: str, value: Any, dtype: np.dtype) -> None:
+    """Raise unless the value is a number that the dtype holds, perhaps rounded: in integers towards zero."""
+    expect_numbers(op, padding_value=value)
+    number = int(value) if isinstance(value, Integral) else float(value)
+    if dtype.kind in "iu":
+        fits = np.iinfo(dtype).min - 1 < number < np.iinfo(dtype).max + 1
+    else:
+        fits = dtype.kind == "b" or not math.isfinite(number) or abs(number) <= float(np.finfo(dtype).max)
+    if not fits:
+        raise ArgumentError(word(op, f"padding_value must lie in the range of {dtype}", padding_value=value))
 
 
 def checked_lengths(op: str, lengths: Any, batch: int, steps: int, least: int = 1) -> np.ndarray:
@@ -211,7 +224,7 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
     sorted_lengths = (sizes[:, None] > np.arange(batch)).sum(axis=0, dtype=np.int64)
     order = np.arange(batch) if sequence.sorted_indices is None else sequence.sorted_indices._array
     _, places = row_places(sorted_lengths, order, batch, steps, batch_first)
-    expect_numbers(op, padding_value=padding_value)
+    expect_padding(op, padding_value, sequence.data._array.dtype)
     rows = put_rows(sequence.data, places, steps * batch, padding_value)
     lengths = np.empty_like(sorted_lengths)
     lengths[order] = sorted_lengths
@@ -251,7 +264,7 @@ def pad_sequence(sequences: Any, batch_first: bool = False, padding_value: float
     n = np.repeat(np.arange(batch), lengths)
     t = np.concatenate([np.arange(length) + (steps - length if padding_side == "left" else 0) for length in lengths])
     places = n * steps + t if batch_first else t * batch + n
-    expect_numbers(op, padding_value=padding_value)
+    expect_padding(op, padding_value, found[0]._array.dtype)
     rows = put_rows(cat(found), places, batch * steps, padding_value)
     return rows.reshape(*((batch, steps) if batch_first else (steps, batch)), *found[0].shape[1:])
 
