@@ -107,6 +107,7 @@ BAD = [
     (lambda: seq2seq.Bridge(2, None, 4), DTypeError, "Bridge: size must be an integer, got size None"),
     (lambda: seq2seq.Bridge(2, 3, 4)(None), DTypeError, "Bridge: states must be a tensor, got states NoneType"),
     (lambda: seq2seq.Bridge(2, 3, 4)(ONES(2, 3)), ShapeError, "Bridge: 1 states of 1 layers times 2 directions are needed"),
+    (lambda: seq2seq.Bridge(2, 5, 4)(ONES(2, 3, 6)), ShapeError, r"Bridge: states must be \(2, N, 5\), got states \(2, 3, 6\)"),
     (lambda: DotAttention(1.5), DTypeError, "DotAttention: size must be an integer, got size 1.5"),
     (lambda: GeneralAttention(4, 0), ArgumentError, "GeneralAttention: memory_size must be at least 1, got memory_size 0"),
     (lambda: seq2seq.AdditiveAttention(4, 3, 0), ArgumentError, "AdditiveAttention: units must be at least 1, got units 0"),

@@ -118,7 +118,7 @@ class Bridge(Module):
     def __init__(self, directions: int, size: int, hidden_size: int, num_layers: int = 1, parts: int = 1):
         super().__init__()
         expect_counts("Bridge", directions=directions, size=size, hidden_size=hidden_size, num_layers=num_layers, parts=parts)
-        self.directions, self.num_layers, self.parts = directions, num_layers, parts
+        self.directions, self.size, self.num_layers, self.parts = directions, size, num_layers, parts
         plain = directions == 1 and size == hidden_size
         self.maps: Any = None if plain else ModuleList([Linear(directions * size, hidden_size) for _ in range(num_layers * parts)])
 
@@ -132,6 +132,10 @@ class Bridge(Module):
         if len(each) != self.parts or any(state.ndim != 3 or state.shape[0] != self.num_layers * self.directions for state in each):
             rule = f"{self.parts} states of {self.num_layers} layers times {self.directions} directions are needed"
             raise ShapeError(word("Bridge", rule, states=len(each), shapes=tuple(tuple(state.shape) for state in each)))
+        for state in each:
+            if state.shape[2] != self.size:
+                rule = f"states must be ({state.shape[0]}, N, {self.size})"
+                raise ShapeError(word("Bridge", rule, states=tuple(state.shape)))
         mapped = tuple(self._map(part, state) for part, state in enumerate(each))
         return mapped if isinstance(states, tuple) else mapped[0]
 
