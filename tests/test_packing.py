@@ -42,6 +42,15 @@ def test_padding_empty_sequences_can_be_undone(lengths, batch_first, rng):
         np.testing.assert_array_equal(have.numpy(), want.numpy())
 
 
+@pytest.mark.parametrize("name", ["float", "double", "half", "int", "long", "short", "char", "byte"])
+def test_packed_sequences_change_their_type_as_tensors_do(name):
+    packed = sequences.pack_sequence([minidl.tensor([4.0]), minidl.tensor([1.0, 2.0])], enforce_sorted=False)
+    other = getattr(packed, name)()
+    assert other.data.dtype == getattr(packed.data, name)().dtype
+    assert other.data.tolist() == [1, 4, 2]
+    assert other[1:] == packed[1:]
+
+
 def padded(*lengths, dtype=minidl.int64, padding_value=0.0):
     return sequences.pad_sequence([minidl.ones(length, dtype=dtype) for length in lengths], True, padding_value)
 

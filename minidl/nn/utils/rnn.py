@@ -72,6 +72,30 @@ class PackedSequence(_Packed):
         """The same sequences in float64."""
         return self._replace(data=self.data.double())
 
+    def half(self) -> PackedSequence:
+        """The same sequences in float16."""
+        return self._replace(data=self.data.half())
+
+    def int(self) -> PackedSequence:
+        """The same sequences in int32."""
+        return self._replace(data=self.data.int())
+
+    def long(self) -> PackedSequence:
+        """The same sequences in int64."""
+        return self._replace(data=self.data.long())
+
+    def short(self) -> PackedSequence:
+        """The same sequences in int16."""
+        return self._replace(data=self.data.short())
+
+    def char(self) -> PackedSequence:
+        """The same sequences in int8."""
+        return self._replace(data=self.data.char())
+
+    def byte(self) -> PackedSequence:
+        """The same sequences in uint8."""
+        return self._replace(data=self.data.byte())
+
     def cpu(self) -> PackedSequence:
         """The sequences, which are on the CPU already."""
         return self
