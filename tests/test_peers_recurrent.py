@@ -66,6 +66,7 @@ def test_layers_agree(case):
     theirs = getattr(torch.nn, kind)(*sizes, dtype=getattr(torch, dtype), **options)
     ours = getattr(nn, kind)(*sizes, dtype=getattr(minidl, dtype), **options)
     same_weights(ours, theirs)
+    assert ours.mode == theirs.mode
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, steps, sizes[0]) if options["batch_first"] else (steps, batch, sizes[0])).astype(dtype)
     count, width = options["num_layers"] * (1 + options["bidirectional"]), options.get("proj_size") or sizes[1]

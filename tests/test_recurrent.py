@@ -232,6 +232,13 @@ def test_whole_sequences_have_one_derivative_and_say_so(rng):
         out.sum().backward(create_graph=True)
 
 
+def test_the_mode_of_a_layer_cannot_be_set():
+    layers = [nn.RNN(D, U), nn.RNN(D, U, nonlinearity="relu"), nn.LSTM(D, U), nn.GRU(D, U), nn.GRU(D, U, reset_after=False)]
+    assert [each.mode for each in layers] == ["RNN_TANH", "RNN_RELU", "LSTM", "GRU", "GRU"]
+    with pytest.raises(AttributeError):
+        layers[0].mode = "GRU"
+
+
 def test_sizes_may_be_numbers_of_numpy():
     layer = nn.GRU(np.int64(D), np.int64(U), np.int32(2), dropout=np.float32(0.5), bidirectional=True)
     assert layer(minidl.zeros(4, 2, D))[0].shape == (4, 2, 2 * U)

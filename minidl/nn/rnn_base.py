@@ -60,6 +60,11 @@ class RNNBase(Module):
         self.reset_parameters()
 
     @property
+    def mode(self) -> str:
+        """PyTorch's name of the equations: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"."""
+        return self.cell.removesuffix("_before").upper()
+
+    @property
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
