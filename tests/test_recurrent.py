@@ -1,5 +1,7 @@
 """Recurrent layers: gradients against differences, packed runs against single ones, conventions, traces, errors."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -237,6 +239,14 @@ def test_the_mode_of_a_layer_cannot_be_set():
     assert [each.mode for each in layers] == ["RNN_TANH", "RNN_RELU", "LSTM", "GRU", "GRU"]
     with pytest.raises(AttributeError):
         layers[0].mode = "GRU"
+
+
+@pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU, partial(nn.RNNBase, "lstm")], ids=str)
+def test_dropout_between_layers_of_which_there_is_one_is_warned_of(make):
+    with pytest.warns(UserWarning, match=r": dropout acts between layers, of which there is one, got dropout 0.5") as found:
+        make(D, U, dropout=0.5)
+    assert [each.filename for each in found] == [__file__]
+    make(D, U, dropout=0.0)  # any warning is an error here
 
 
 def test_sizes_may_be_numbers_of_numpy():

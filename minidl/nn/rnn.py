@@ -33,7 +33,8 @@ class RNN(RNNBase):
     batch_first : bool
         Input and output are (N, T, features) rather than (T, N, features). Default: False.
     dropout : float
-        Probability with which the outputs of all layers but the last are dropped in training. Default: 0.
+        Probability with which the outputs of all layers but the last are dropped in training; a UserWarning says where there
+        is no layer but the last. Default: 0.
     bidirectional : bool
         Add a second run from the last step to the first; the outputs of both stand side by side. Default: False.
     device, dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -55,6 +56,10 @@ class RNNBase(Module):
         self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
         self.bias, self.batch_first, self.bidirectional, self.peepholes = bias, batch_first, bidirectional, peepholes
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
+        if dropout > 0 and num_layers == 1:
+            rule = "dropout acts between layers, of which there is one"
+            caller = 2 if type(self) is RNNBase else 3  # of the constructor of a subclass
+            warnings.warn(word(self._get_name(), rule, dropout=self.dropout), stacklevel=caller)
         for name, shape in self._shapes():
             self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)))
         self.reset_parameters()
