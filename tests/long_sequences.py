@@ -45,3 +45,10 @@ def test_copy_memory_needs_gates(run):
     shares = run("copy_memory")
     assert min(shares["GRU"], shares["LSTM"]) > 0.98
     assert shares["RNN"] < 0.2
+
+
+def test_gradients_decay_as_theory_says_and_an_lstm_holds_its_bit(run):
+    decay, accuracy = run("gradients_through_time")
+    assert accuracy >= 0.99
+    for gain, found in decay.items():
+        assert found == pytest.approx(gain, rel=2e-3)

@@ -18,9 +18,17 @@ def load(name):
 
 
 def test_gradients_shrink_and_grow_by_the_gain_at_every_step(tmp_path):
-    """Through g times a rotation the norm changes by exactly g a step, as long as tanh is straight."""
-    for gain, found in load("gradients_through_time")["main"](tmp_path, quick=True).items():
+    """Through g times a rotation the norm changes by exactly g a step, as long as tanh is straight; and an LSTM holds its bit."""
+    decay, accuracy = load("gradients_through_time")["main"](tmp_path, quick=True)
+    assert accuracy >= 0.99
+    for gain, found in decay.items():
         assert found == pytest.approx(gain, rel=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_an_lstm_learns_to_hold_a_bit_from_any_start(seed):
+    minidl.manual_seed(seed)
+    assert load("gradients_through_time")["learn_to_hold"]()[0] >= 0.99
 
 
 @pytest.mark.parametrize(("cell", "solves"), [("GRU", True), ("LSTM", True), ("RNN", False)])
