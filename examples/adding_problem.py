@@ -1,13 +1,15 @@
 """The adding problem: remember two numbers over a hundred steps. LSTM and GRU can, a plain RNN cannot.
 
-    python examples/adding_problem.py [folder] [--quick]
+    python examples/adding_problem.py [folder] [--quick] [--variants]
 
 Each step brings a random number from 0 to 1 and a mark; exactly two numbers are marked, one in either half, and their sum is asked
 for at the end. Always answering 1 has the mean squared error 1/6 = 0.167 (the variance of the sum of two uniform numbers).
+With --variants the relatives run as well: LSTMs with peepholes and with a projection, and the GRU that resets the state before the product.
 Source: Hochreiter & Schmidhuber, "Long short-term memory", 1997, experiment 4.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,12 @@ from minidl.train import Callback, ProgressBar, Trainer, new_figure, save_figure
 
 CHANCE = 1 / 6
 CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
-COLOURS = {"RNN": "#c0392b", "GRU": "#2e7d32", "LSTM": "#1f4e79"}
+VARIANTS = {
+    "LSTM, peepholes": partial(nn.LSTM, peepholes=True),  # Gers & Schmidhuber 2000
+    "LSTM, projected": partial(nn.LSTM, proj_size=16),  # Sak et al. 2014
+    "GRU, reset before": partial(nn.GRU, reset_after=False),  # Cho et al. 2014
+}
+COLOURS = dict(zip([*CELLS, *VARIANTS], ["#c0392b", "#2e7d32", "#1f4e79", "#2e86c1", "#7d3c98", "#9ccc65"], strict=True))
 
 
 class AddingProblem:
@@ -50,8 +57,9 @@ class Adder(nn.Module):
 
     def __init__(self, cell, hidden):
         super().__init__()
-        self.rnn, self.out = CELLS[cell](2, hidden), nn.Linear(hidden, 1)
-        if cell == "LSTM":  # start by remembering: forget gates at sigmoid(1 + 1) (Jozefowicz et al. 2015)
+        self.rnn = (CELLS | VARIANTS)[cell](2, hidden)
+        self.out = nn.Linear(self.rnn.proj_size or hidden, 1)
+        if cell.startswith("LSTM"):  # start by remembering: forget gates at sigmoid(1 + 1) (Jozefowicz et al. 2015)
             with minidl.no_grad():
                 for bias in (self.rnn.bias_ih_l0, self.rnn.bias_hh_l0):
                     bias[hidden : 2 * hidden] = 1
@@ -96,11 +104,11 @@ def draw(histories, steps, batches, path):
     save_figure(figure, path)
 
 
-def main(folder, quick=False):
-    """Train the three cells; return their last errors on new sequences."""
+def main(folder, quick=False, variants=False):
+    """Train the cells; return their last errors on new sequences."""
     folder.mkdir(parents=True, exist_ok=True)
     steps, epochs, batches = (20, 2, 10) if quick else (100, 40, 50)
-    histories = {cell: learn(cell, steps, epochs, batches) for cell in CELLS}
+    histories = {cell: learn(cell, steps, epochs, batches) for cell in (CELLS | VARIANTS if variants else CELLS)}
     draw(histories, steps, batches, folder / "adding_problem.png")
     errors = {cell: rows[-1]["val_loss"] for cell, rows in histories.items()}
     report = ", ".join(f"{cell} {error:.5f} ({CHANCE / error:.1f}x below guessing)" for cell, error in errors.items())
@@ -112,4 +120,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/adding_problem"))
     parser.add_argument("--quick", action="store_true", help="a tiny run that only shows that it works")
+    parser.add_argument("--variants", action="store_true", help="also LSTMs with peepholes or a projection, and another GRU")
     main(**vars(parser.parse_args()))

@@ -1,10 +1,11 @@
 """Sequence to sequence: dates as people write them become 2024-03-27, and attention shows which letters were read for it.
 
-    python examples/date_translation.py [folder] [--quick]
+    python examples/date_translation.py [folder] [--quick] [--attention dot|general|additive] [--beam WIDTH]
 
-Sources look like "27 march 1984", "Mar 27th, 1984", "tue 27.3.84", "1984/3/27". A bidirectional GRU reads the letters, a GRU with general
-attention (Luong et al. 2015) writes. The alignment runs along the diagonals of the parts: the year is read for the first four
-letters, then the month's name, then the day.
+Sources look like "27 march 1984", "Mar 27th, 1984", "tue 27.3.84", "1984/3/27". A bidirectional GRU reads the letters, a GRU with attention
+writes: general or dot-product (Luong et al. 2015), or additive (Bahdanau et al. 2015), where a decoder of its own asks before the
+recurrent step, not after it. It takes the likeliest letter each time, or searches with a beam. The alignment runs along the
+diagonals of the parts: the year is read for the first four letters, then the month's name, then the day.
 """
 
 import argparse
@@ -15,11 +16,11 @@ import numpy as np
 
 import minidl
 from minidl import nn, optim
-from minidl.nn.seq2seq import Encoder, LuongDecoder
+from minidl.nn.seq2seq import BahdanauDecoder, Encoder, LuongDecoder
 from minidl.train import ProgressBar, Trainer, new_figure, save_figure
 
 PAD, START, END = 0, 1, 2
-LETTERS = "\0\1\2 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,/-"
+LETTERS = "_^$ 0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.,/-"
 NUMBER = {letter: i for i, letter in enumerate(LETTERS)}
 FORMS = ["{d} {B} {Y}", "{d}{th} of {B} {Y}", "{B} {d}, {Y}", "{b} {d}{th}, {Y}", "{d} {b} {y}", "{a} {d}.{m}.{y}", "{d}.{m}.{Y}",
          "{Y}/{m}/{d}", "{a}, {d} {B} {Y}", "{A} {B} {d}{th} {Y}", "{d}-{b}-{Y}", "{m}/{Y}, {a} {d}{th}"]  # fmt: skip
@@ -85,13 +86,19 @@ def draw(found, texts, path, title):
     save_figure(figure, path)
 
 
-def main(folder, quick=False):
+def translator(attention, size):
+    """The model; dot products need states of the encoder, both directions together, as wide as the decoder's."""
+    encoder = Encoder(len(LETTERS), 24, size // 2 if attention == "dot" else size, padding_idx=PAD)
+    decoder = BahdanauDecoder if attention == "additive" else LuongDecoder
+    return Translator(encoder, decoder(len(LETTERS), 24, size, 2 * encoder.hidden_size, attention, padding_idx=PAD), START, END)
+
+
+def main(folder, quick=False, attention="general", beam=0):
     """Train and translate new dates; return the share that is right letter by letter."""
     folder.mkdir(parents=True, exist_ok=True)
     minidl.manual_seed(0)
     epochs, batches, size = (1, 4, 24) if quick else (12, 100, 96)
-    encoder = Encoder(len(LETTERS), 24, size, padding_idx=PAD)
-    model = Translator(encoder, LuongDecoder(len(LETTERS), 24, size, 2 * size, "general", padding_idx=PAD), START, END)
+    model = translator(attention, size)
     optimizer = optim.Adam(model.parameters(), lr=4e-3)
     trainer = Trainer(
         model,
@@ -106,7 +113,7 @@ def main(folder, quick=False):
 
     texts, wanted = Dates(0, 0, seed=1).texts(100 if quick else 1000)
     source, lengths = rows(texts, [])
-    found = model.greedy(source, lengths, max_length=12)
+    found = [best[0] for best in model.beam(source, lengths, 12, beam)] if beam else model.greedy(source, lengths, 12)
     right = [("".join(LETTERS[token] for token in one.tokens)) == day for one, day in zip(found, wanted, strict=True)]
     share = float(np.mean(right))
     title = f"{share:.1%} of {len(texts)} new dates right"
@@ -121,4 +128,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/date_translation"))
     parser.add_argument("--quick", action="store_true", help="a tiny run that only shows that it works")
+    parser.add_argument("--attention", choices=("dot", "general", "additive"), default="general", help="how states are scored")
+    parser.add_argument("--beam", type=int, default=0, metavar="WIDTH", help="search with a beam of so many outputs")
     main(**vars(parser.parse_args()))

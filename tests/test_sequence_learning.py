@@ -39,6 +39,19 @@ def test_the_adding_problem_over_thirty_steps(cell, solves):
     assert (rows[-1]["val_loss"] < example["CHANCE"] / 20) == solves
 
 
+@pytest.mark.parametrize("cell", ["LSTM, peepholes", "LSTM, projected", "GRU, reset before"])
+def test_variants_of_cells_add_over_fifteen_steps(cell):
+    example = load("adding_problem")
+    rows = example["learn"](cell, steps=15, epochs=25, batches=25, hidden=32)
+    assert rows[-1]["val_loss"] < example["CHANCE"] / 10
+
+
+@pytest.mark.parametrize(("attention", "beam"), [("dot", 0), ("additive", 3)])
+def test_dates_with_other_attentions_and_a_beam(attention, beam, tmp_path):
+    share = load("date_translation")["main"](tmp_path, quick=True, attention=attention, beam=beam)
+    assert 0 <= share <= 1 and (tmp_path / "alignments.png").stat().st_size > 10_000
+
+
 def test_batches_of_the_adding_problem_have_two_marks_and_their_sum():
     x, sums = load("adding_problem")["AddingProblem"](20, 1).batch(50)
     assert minidl.equal(x[:, :, 1].sum(0), minidl.full((50,), 2.0))
