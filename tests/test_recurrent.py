@@ -234,6 +234,21 @@ def test_whole_sequences_have_one_derivative_and_say_so(rng):
         out.sum().backward(create_graph=True)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_outputs_changed_in_place_are_noticed_and_last_states_may_change(kind, rng):
+    layer, x = layer_of(kind, {"num_layers": 2}), minidl.tensor(rng.standard_normal((4, 2, D)))
+    out, _ = layer(x)
+    out.mul_(2)
+    with pytest.raises(minidl.GradError, match="RecurrentBackward: a tensor it needs was changed in place"):
+        out.sum().backward()
+    grads = []
+    for double in (lambda h: h.mul_(2), lambda h: h * 2):
+        _, last = layer(x)
+        grads.append(minidl.autograd.grad(double(listed(last)[0]).square().sum(), list(layer.parameters())))
+    for have, want in zip(*grads, strict=True):
+        np.testing.assert_array_equal(have.numpy(), want.numpy())
+
+
 def test_the_mode_of_a_layer_cannot_be_set():
     layers = [nn.RNN(D, U), nn.RNN(D, U, nonlinearity="relu"), nn.LSTM(D, U), nn.GRU(D, U), nn.GRU(D, U, reset_after=False)]
     assert [each.mode for each in layers] == ["RNN_TANH", "RNN_RELU", "LSTM", "GRU", "GRU"]

@@ -45,7 +45,8 @@ class RNN(RNNBase):
 
     Shapes
     ------
-    input (T, N, D), h_0 (layers * directions, N, U); returns output (T, N, directions * U) and h_n as h_0. See `forward`.
+    input (T, N, D), h_0 (layers * directions, N, U); returns output (T, N, directions * U) and h_n as h_0. See `forward`, also
+    on why the output must not be changed in place before the backward pass.
     weight_ih_l0 (U, D), weight_hh_l0 (U, U), bias_ih_l0, bias_hh_l0 (U,), further layers _l1, ..., the second direction _reverse;
     all start uniform in +-1/sqrt(U).
 
@@ -103,7 +104,8 @@ class LSTM(RNNBase):
     Shapes
     ------
     input (T, N, D), h_0 (layers * directions, N, H), c_0 (layers * directions, N, U), H = P or U; returns output
-    (T, N, directions * H) and (h_n, c_n). See `forward`.
+    (T, N, directions * H) and (h_n, c_n). See `forward`, also on why the output must not be changed in place before the backward
+    pass.
     weight_ih_l0 (4 U, D) in the order i, f, g, o; weight_hh_l0 (4 U, H); bias_ih_l0, bias_hh_l0 (4 U,); weight_hr_l0 (P, U);
     weight_peephole_l0 (3, U) in the order i, f, o.
 
@@ -163,7 +165,8 @@ class GRU(RNNBase):
 
     Shapes
     ------
-    input (T, N, D), h_0 (layers * directions, N, U); returns output (T, N, directions * U) and h_n as h_0. See `forward`.
+    input (T, N, D), h_0 (layers * directions, N, U); returns output (T, N, directions * U) and h_n as h_0. See `forward`, also
+    on why the output must not be changed in place before the backward pass.
     weight_ih_l0 (3 U, D) in the order r, z, n; weight_hh_l0 (3 U, U); bias_ih_l0, bias_hh_l0 (3 U,).
 
     Raises

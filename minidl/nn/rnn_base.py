@@ -132,6 +132,8 @@ class RNNBase(Module):
         Returns
         -------
         (output, states) : output (T, N, directions * H) in the form of the input; states as `hx`, each after its sequence's last step.
+        The output's values serve the gradient: changed in place before the backward pass, they make that raise a GradError (as with
+        PyTorch's LSTM; its RNN and GRU allow it on the CPU). Change a copy instead.
 
         Raises
         ------
