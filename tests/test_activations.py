@@ -89,6 +89,19 @@ def test_random_slopes():
     assert minidl.allclose(layer.eval()(x), x * 0.4)
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("dtype", [minidl.float16, minidl.float32, minidl.float64], ids=str)
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (2, 4, 6, 5), (2, 1, 3), (3, 0, 2)], ids=str)
+def test_the_gradient_of_random_slopes_is_the_slopes(shape, dtype, inplace, rng):
+    leaf = minidl.tensor(rng.standard_normal(shape), dtype=dtype, requires_grad=True)
+    out = F.rrelu(leaf * 1, 0.2, 0.6, training=True, inplace=inplace)
+    out.sum().backward()
+    x, slope = leaf.detach().numpy(), leaf.grad.numpy()
+    np.testing.assert_allclose(out.detach().numpy(), slope * x, rtol=1e-2 if dtype == minidl.float16 else 1e-6)
+    np.testing.assert_array_equal(slope[x > 0], 1)
+    assert ((slope[x < 0] > 0.19) & (slope[x < 0] < 0.61)).all()
+
+
 def test_masks_leave_no_trace_of_nan():
     x = minidl.tensor([-1.0, 2.0, 8.0], requires_grad=True)
     F.relu6(x).backward(minidl.tensor([math.nan, 1.0, math.nan]))

@@ -73,7 +73,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
 
 class PReLU(Function, arrays=True):
-    """x where x > 0, slope * x elsewhere; slope broadcasts against x: () or (C, 1, ...)."""
+    """x where x > 0, slope * x elsewhere; slope broadcasts against x: () or (C, 1, ...), or it is of the shape of x."""
 
     __slots__ = ()
 
@@ -99,8 +99,11 @@ class PReLU(Function, arrays=True):
 
 
 def by_channel(x, slope):
-    """An array as (N, C, the rest), or (1, 1, all) for a single slope."""
-    shape = (1, 1, x.size) if slope.size == 1 else (*x.shape[:2], math.prod(x.shape[2:]))
+    """An array as (N, C, the rest), or (1, 1, all) for a single slope, (1, all, 1) for one of each value."""
+    if slope.size == 1:
+        shape = 1, 1, x.size
+    else:
+        shape = (1, x.size, 1) if slope.shape == x.shape else (*x.shape[:2], math.prod(x.shape[2:]))
     return ascontiguous(x).reshape(shape)
 
 
