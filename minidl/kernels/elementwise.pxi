@@ -212,8 +212,8 @@ def prelu_grad(
     same_size(slope, grad_slope)
     block = scratch(table.prelu_scratch(x.shape[0], x.shape[1], x.shape[2]), table)
     with nogil:
-        table.prelu_grad(x.shape[0], x.shape[1], x.shape[2], data(grad), data(x), data(slope), data(grad_x), data(grad_slope), block.pointer,
-                         n_threads)
+        table.prelu_grad(x.shape[0], x.shape[1], x.shape[2], data(grad), data(x), data(slope), data(grad_x), data(grad_slope),
+                         block.pointer, n_threads)
 
 
 cdef const int64_t *checked_index(str op, cnp.ndarray index, Py_ssize_t n, Py_ssize_t rows) except? NULL:
