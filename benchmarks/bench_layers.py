@@ -1,4 +1,4 @@
-"""Smooth activations, dropout, embedding and interpolation."""
+"""Activations, dropout, embedding and interpolation."""
 
 import math
 
@@ -38,6 +38,34 @@ class Activation(OpBenchmark):
             "softplus": lambda: log,
             "softshrink": lambda: x - np.clip(x, -0.5, 0.5),
         }[case]()
+
+
+class GLU(OpBenchmark):
+    """Halves along the channels and along rows."""
+
+    params = ([1, 3], THREADS)
+
+    def make(self, case):
+        x = leaf(minidl, normal(*SHAPE))
+        return lambda: F.glu(x, case), (x,)
+
+    def oracle(self, case):
+        a, b = np.split(normal(*SHAPE).astype(np.float64), 2, case)
+        return a / (1 + np.exp(-b))
+
+
+class PReLU(OpBenchmark):
+    """One slope, or one per channel."""
+
+    params = ([1, SHAPE[1]], THREADS)
+
+    def make(self, case):
+        x, slope = leaf(minidl, normal(*SHAPE)), leaf(minidl, normal(case))
+        return lambda: F.prelu(x, slope), (x, slope)
+
+    def oracle(self, case):
+        x, slope = normal(*SHAPE).astype(np.float64), normal(case).astype(np.float64)
+        return np.where(x > 0, x, slope.reshape(-1, 1, 1) * x)
 
 
 class Dropout(OpBenchmark):
