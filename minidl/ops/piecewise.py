@@ -14,6 +14,7 @@ from ..kernels import reference
 from ..tape import Function
 from ..tensor import Tensor, wrap
 from .activated import Activation
+from .arithmetic import Mul
 from .arrays import UINT8, ascontiguous, empty, empty_like, expect_floats, expect_numbers, has_kernel, is_whole, n_threads, not_tensors
 from .dims import one_dim
 from .inplace import change
@@ -73,7 +74,7 @@ def leaky_relu(input, negative_slope=0.01, inplace=False):
 
 
 class PReLU(Function, arrays=True):
-    """x where x > 0, slope * x elsewhere; slope broadcasts against x: () or (C, 1, ...), or it is of the shape of x."""
+    """x where x > 0, slope * x elsewhere; slope broadcasts against x: () or (C, 1, ...)."""
 
     __slots__ = ()
 
@@ -99,11 +100,8 @@ class PReLU(Function, arrays=True):
 
 
 def by_channel(x, slope):
-    """An array as (N, C, the rest), or (1, 1, all) for a single slope, (1, all, 1) for one of each value."""
-    if slope.size == 1:
-        shape = 1, 1, x.size
-    else:
-        shape = (1, x.size, 1) if slope.shape == x.shape else (*x.shape[:2], math.prod(x.shape[2:]))
+    """An array as (N, C, the rest), or (1, 1, all) for a single slope."""
+    shape = (1, 1, x.size) if slope.size == 1 else (*x.shape[:2], math.prod(x.shape[2:]))
     return ascontiguous(x).reshape(shape)
 
 
@@ -145,7 +143,8 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not training:
         return applied("rrelu", inplace, Activation, input, "leaky_relu", leaky_slope, (lower + upper) / 2)
     slopes = random.source(None).random(x.shape, np.float64 if x.dtype == np.float64 else np.float32)
-    return applied("rrelu", inplace, PReLU, input, np.asarray(slopes * (upper - lower) + lower, x.dtype))
+    factors = np.where(x > 0, 1, slopes * (upper - lower) + lower).astype(x.dtype)
+    return applied("rrelu", inplace, Mul, input, wrap(factors))
 
 
 class Pieces(Function, arrays=True):
