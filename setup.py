@@ -165,11 +165,14 @@ def extensions():
 
 
 class BuildInParallel(build_ext):
-    """Extensions side by side, each with its own folder of objects: they share sources that are compiled with different flags."""
+    """Extensions side by side, each with its own folder of objects: they share sources that are compiled with different flags.
+
+    All at once, however few the processors: three levels of the same length on two of them would else take the time of four.
+    """
 
     def finalize_options(self):
         super().finalize_options()
-        self.parallel = self.parallel or os.cpu_count()
+        self.parallel = self.parallel or len(self.extensions)
 
     def build_extension(self, ext):
         mine = copy.copy(self)

@@ -16,6 +16,8 @@
 #ifndef MINIDL_WINOGRAD_COST_H
 #define MINIDL_WINOGRAD_COST_H
 
+#include <math.h>
+
 #include "kernels.h"
 #include "matrices.h"
 #include "simd.h"
