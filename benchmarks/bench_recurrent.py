@@ -69,6 +69,26 @@ def run_of_twin(kind, options, state, ending, x):
     return out[0].reshape(steps, batch, units)[order]
 
 
+class RecurrentDropout:
+    """One mask for all steps of a state: T 50, batch 16, 32-64."""
+
+    param_names = ("kind", "threads")
+    params = (["LSTM", "GRU"], THREADS)
+
+    def setup(self, kind, threads):
+        minidl.set_num_threads(threads)
+        self.layer, self.x = getattr(minidl.nn, kind)(32, 64, recurrent_dropout=0.25), leaf(minidl, normal(50, 16, 32))
+        self.out = self.layer(self.x)[0]
+        self.grad = minidl.from_numpy(normal(*self.out.shape))
+
+    def time_forward(self, kind, threads):
+        with minidl.no_grad():
+            self.layer(self.x)
+
+    def time_backward(self, kind, threads):
+        minidl.autograd.grad(self.out, [self.x, *self.layer.parameters()], self.grad, retain_graph=True)
+
+
 class Packed:
     """Sequences of 10 to 101 steps, batch 32, 128-256."""
 

@@ -80,6 +80,8 @@ def affine_map(rng, dtype, rows, units, inputs, split):
     if split % 2:  # its rows out of order, some from elsewhere
         others, numbers = values(rng, (4, split + 1), dtype)[:, 1:], rng.integers(-4, rows + 2, rows)
         given[0] = values(rng, (rows + 2, split), dtype), others, numbers
+        if split % 3 == 0:  # and masked
+            given[0] += values(rng, (3, split), dtype), rng.integers(0, 3, rows)
     return grad, given, weights, None if split == 1 else poisoned(units, dtype)
 
 

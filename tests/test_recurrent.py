@@ -10,7 +10,7 @@ from losses import listed, weighted_sum
 from minidl import nn
 from minidl.errors import DTypeError, ShapeError
 from minidl.nn.utils import rnn as sequences
-from minidl.ops import recurrent
+from minidl.ops import recurrent_weights
 
 D, U = 3, 5
 
@@ -65,7 +65,7 @@ def test_a_walk_that_failed_leaves_no_gates_that_are_gradients(rng, monkeypatch)
         raise MemoryError
 
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(recurrent, "affine_grads", fail)  # after the gates are overwritten
+        patch.setattr(recurrent_weights, "affine_grads", fail)  # after the gates are overwritten
         loss.backward()
     with pytest.raises(minidl.GradError, match="freed by an earlier backward"):
         loss.backward()

@@ -46,6 +46,8 @@ cdef extern from "kernels.h" nogil:
         const void *first
         Py_ssize_t row_step, first_step
         const int64_t *index
+        const int64_t *group
+        const void *mask
 
     ctypedef struct affine_back:
         Py_ssize_t width

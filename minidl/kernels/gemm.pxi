@@ -71,8 +71,8 @@ cdef Py_ssize_t row_stride(cnp.ndarray x) except -1:
     return strides[1]
 
 
-cdef int numbered(affine_input *to, cnp.ndarray index, Py_ssize_t rows, Py_ssize_t n_rows, Py_ssize_t n_first) except -1:
-    """The index of an input, checked that every number is one of a row."""
+cdef const int64_t *numbers_of(cnp.ndarray index, Py_ssize_t rows, Py_ssize_t n_rows, Py_ssize_t n_first) except? NULL:
+    """An index of rows, checked that every number is one of a row."""
     cdef const int64_t *number
     cdef Py_ssize_t i
     cdef int64_t least = 0, most = -1
@@ -84,13 +84,12 @@ cdef int numbered(affine_input *to, cnp.ndarray index, Py_ssize_t rows, Py_ssize
         least, most = min(least, number[i]), max(most, number[i])
     if least < -n_first or most >= n_rows:
         raise ValueError(f"affine_grads: an index must go from {-n_first} to {n_rows - 1}, got {least} to {most}")
-    to.index = number
-    return 0
+    return number
 
 
 cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) except -1:
-    """What one weight was multiplied with: a matrix, or (rows, first, index)."""
-    cdef cnp.ndarray x = given[0] if type(given) is tuple else given, first
+    """What one weight was multiplied with: a matrix, or (rows, first, index) and perhaps (mask, group)."""
+    cdef cnp.ndarray x = given[0] if type(given) is tuple else given, first, mask
     memset(to, 0, sizeof(affine_input))
     to.row_step, to.width, to.rows = row_stride(x), x.shape[1], cnp.PyArray_DATA(x)
     if cnp.PyArray_TYPE(x) != cnp.PyArray_TYPE(grad):
@@ -99,13 +98,21 @@ cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) excep
         if x.shape[0] != grad.shape[0]:
             raise ValueError(f"affine_grads: an input must have {grad.shape[0]} rows, got shape {(<object> x).shape}")
         return 0
+    if len(given) > 3:
+        mask = given[3]
+        same_kind(grad, mask)
+        if cnp.PyArray_NDIM(mask) != 2 or mask.shape[1] != to.width:
+            raise ValueError(f"affine_grads: a mask must have {to.width} columns, got shape {(<object> mask).shape}")
+        to.mask, to.group = data(mask), numbers_of(given[4], grad.shape[0], mask.shape[0], 0)
     if given[1] is None:
-        return numbered(to, given[2], grad.shape[0], x.shape[0], grad.shape[0])
+        to.index = numbers_of(given[2], grad.shape[0], x.shape[0], grad.shape[0])
+        return 0
     first = given[1]
     to.first_step, to.first = row_stride(first), cnp.PyArray_DATA(first)
     if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(grad) or first.shape[1] != to.width:
         raise ValueError(f"affine_grads: first must have {to.width} columns of {grad.dtype}, got {first.dtype} {(<object> first).shape}")
-    return numbered(to, given[2], grad.shape[0], x.shape[0], first.shape[0])
+    to.index = numbers_of(given[2], grad.shape[0], x.shape[0], first.shape[0])
+    return 0
 
 
 cdef int way_back(affine_back *to, cnp.ndarray grad, cnp.ndarray weight, cnp.ndarray grad_x) except -1:
@@ -145,7 +152,7 @@ cdef int affine_map_of(affine_map *to, cnp.ndarray grad, list inputs, list grad_
 
 def affine_grads(
     list grads,                  # IN   one or two of (N, U), rows contiguous: as many as there are maps
-    list inputs,                 # IN   of each at most two of (N, D), rows contiguous, or of (rows, first or None, index): see the twin
+    list inputs,                 # IN   of each at most two of (N, D), rows contiguous, or of (rows, first or None, index[, mask, group])
     list grad_weights,           # OUT  of each as many of (U, D), C-contiguous
     list grad_bias,              # OUT  of each (U,) or None
     list weight,                 # IN   of each (U, D), rows contiguous, or None for all

@@ -238,8 +238,8 @@ class Linear(Function, arrays=True):
 def affine_grads(maps, weights=None, grad_x=None):
     """The gradients of one or two affine maps (grads, inputs, biased): grads^T x for each x of inputs, then the sum of grads' rows or None.
 
-    With a weight per map grad_x gets the sum of grads times weight over the maps. An x is a matrix or (rows, first, index), see
-    `kernels.affine_grads`.
+    With a weight per map grad_x gets the sum of grads times weight over the maps. What an x may be, other than a
+    matrix: see `kernels.affine_grads`.
     """
     grads, inputs, found, sums, results = [], [], [], [], []
     for grad, own, biased in maps:

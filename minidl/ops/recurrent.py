@@ -16,7 +16,7 @@ from .. import kernels
 from ..modes import mode
 from ..tape import Function, freed
 from .arrays import ascontiguous, empty, n_threads
-from .matmul import affine_grads
+from .recurrent_weights import Run, weight_grads
 
 __all__ = []
 
@@ -30,13 +30,13 @@ PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peeph
 class Steps:
     """Where the steps of a batch lie: step t of sequence n is row starts[t] + n row_step, for n < sizes[t]."""
 
-    __slots__ = ("_earlier", "batch", "n_rows", "row_step", "sizes", "starts")
+    __slots__ = ("_earlier", "_sequences", "batch", "n_rows", "row_step", "sizes", "starts")
 
     def __init__(self, sizes, starts, row_step):
         self.sizes, self.starts, self.row_step = sizes, starts, row_step
         self.batch = int(sizes[0]) if len(sizes) else 0
         self.n_rows = int(sizes.sum())
-        self._earlier = [None, None]
+        self._earlier, self._sequences = [None, None], None
 
     def places(self):
         """(step, sequence, row) of each step of each sequence."""
@@ -63,12 +63,13 @@ class Steps:
         result[starting] = 0 if first is None else first[-1 - earlier[starting]]
         return result
 
-    def of_sequences(self, values):
-        """The value of its sequence, for each row: from `values` (N, H)."""
-        _, n, row = self.places()
-        result = empty((self.n_rows, values.shape[1]), values.dtype)
-        result[row] = values[n]
-        return result
+    def sequences(self):
+        """The number of its sequence, for each row."""
+        if self._sequences is None:
+            _, n, row = self.places()
+            self._sequences = np.empty(self.n_rows, np.int64)
+            self._sequences[row] = n
+        return self._sequences
 
 
 @lru_cache(maxsize=64)
@@ -298,96 +299,3 @@ def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cel
             c_n[d][...] = c_out
         if cell == "gru":
             extra[d][...] = product[:, inner]
-
-
-def weight_grads(cell, runs, back):
-    """Gradients of the weights of all directions, one behind the other, each in the order w_ih, w_hh, b_ih, b_hh, w_hr, peephole.
-
-    All are sums over all rows, so products, of both directions at once. With `back`, (w_ih, grad_x), the gradient of x is made as well.
-    """
-    family = for_gru if cell == "gru" else for_gru_before if cell == "gru_before" else for_plain
-    found = []
-    for run, usual in zip(runs, family(runs, back)):  # noqa: B905 (options at the end of a call take time)
-        _, _, _, _, need_hr, need_peephole = run.needs
-        found += usual
-        found.append(affine_grads([(run.grad_h, [run.extra], False)])[0][0] if need_hr else None)
-        found.append(run.for_peephole() if need_peephole else None)
-    return found
-
-
-def for_plain(runs, back):
-    """Both weights meet the same gradients, so that one product makes them and the sums for the biases."""
-    maps, results = [], []
-    for run in runs:
-        need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
-        inputs = [run.rows] if need_ih else []
-        if need_hh:
-            inputs.append(run.state())
-        maps.append((run.grads, inputs, need_b_ih or need_b_hh))
-    for run, made in zip(runs, affine_grads(maps, *back)):  # noqa: B905 (options at the end of a call take time)
-        need_ih, need_hh, *_ = run.needs
-        results.append((made[0] if need_ih else None, made[-2] if need_hh else None, *biases(run, made[-1])))
-    return results
-
-
-def biases(run, sums):
-    """The gradients of b_ih and b_hh, which are the same, but not the same array."""
-    _, _, need_b_ih, need_b_hh, *_ = run.needs
-    return sums if need_b_ih else None, (sums.copy() if need_b_ih else sums) if need_b_hh else None
-
-
-def for_gru(runs, back):
-    """Its gradients stand in the order n, r, z, and n's times r: the last three are those of the state's product."""
-    of_x, of_h, results = [], [], []
-    for run in runs:
-        need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
-        of_x.append((run.grads[:, : 3 * run.units], [run.rows] if need_ih else [], need_b_ih))
-        of_h.append((run.grads[:, run.units :], [run.state()] if need_hh else [], need_b_hh))
-    if back:
-        w_ih, grad_x = back
-        back = [np.roll(each, run.units, 0) for each, run in zip(w_ih, runs, strict=True)], grad_x
-    for run, of_one, (*grad_hh, b_hh) in zip(runs, affine_grads(of_x, *back), affine_grads(of_h), strict=True):
-        *grad_ih, b_ih = (None if each is None else np.roll(each, -run.units, 0) for each in of_one)
-        results.append((grad_ih[0] if grad_ih else None, grad_hh[0] if grad_hh else None, b_ih, b_hh))
-    return results
-
-
-def for_gru_before(runs, back):
-    """The state's product of n is with r h (`extra`)."""
-    maps, results = [], []
-    for run in runs:
-        need_ih, _, need_b_ih, need_b_hh, *_ = run.needs
-        maps.append((run.grads, [run.rows] if need_ih else [], need_b_ih or need_b_hh))
-    for run, (*grad_ih, bias) in zip(runs, affine_grads(maps, *back), strict=True):
-        grad_hh = None
-        if run.needs[1]:
-            first = 2 * run.units
-            parts = affine_grads([(run.grads[:, :first], [run.state()], False), (run.grads[:, first:], [run.extra], False)])
-            grad_hh = np.concatenate([part for part, _ in parts])
-        results.append((grad_ih[0] if grad_ih else None, grad_hh, *biases(run, bias)))
-    return results
-
-
-class Run:
-    """One direction after its walk back through time: which gradients it needs, in the order of its weights, and what they are made of."""
-
-    __slots__ = ("backwards", "extra", "grad_h", "grads", "mask", "needs", "pairs", "rows", "steps", "units")
-
-    def __init__(self, needs, steps, backwards, rows, grads, units, before, mask, extra, grad_h):
-        self.needs, self.steps, self.backwards, self.rows, self.grads, self.units = needs, steps, backwards, rows, grads, units
-        self.pairs, self.mask, self.extra, self.grad_h = before, mask, extra, grad_h
-
-    def state(self):
-        """The state before each row as the products saw it, in a form that `affine_grads` takes: where it lies, unless there is a mask."""
-        if self.mask is not None:
-            return self.before("h") * self.steps.of_sequences(self.mask)
-        return (*self.pairs["h"], self.steps.earlier(self.backwards))
-
-    def for_peephole(self):
-        """Sums over the rows of gradient times cell: the cell before for i and f, the new one for o."""
-        units, earlier, cells = self.units, self.before("c"), self.pairs["c"][0]
-        i, f, o = self.grads[:, :units], self.grads[:, units : 2 * units], self.grads[:, 3 * units :]
-        return np.stack([(i * earlier).sum(0), (f * earlier).sum(0), (o * cells).sum(0)])
-
-    def before(self, what):
-        return self.steps.before(*self.pairs[what], self.backwards)

@@ -17,7 +17,8 @@ from .channels import channel_sum
 from .exponential import sigmoid
 from .join import chunk
 from .matmul import linear
-from .recurrent import N_GATES, Run, by_kind, dense_steps, input_products, kept_arrays, weight_grads
+from .recurrent import N_GATES, by_kind, dense_steps, input_products, kept_arrays
+from .recurrent_weights import Run, weight_grads
 from .relu import relu
 from .trigonometric import tanh
 

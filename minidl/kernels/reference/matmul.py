@@ -19,7 +19,7 @@ def affine_grads(grads, inputs, grad_weights, grad_bias, weight, grad_x, n_threa
     With a weight (U, D) per map also grad_x (N, D), of the x that all maps share: the sum of grad weight over the maps.
 
     x is a matrix (N, D), or (rows, first, index): row r of x is then rows[index[r]] or, where the index is negative, first[-1 - index[r]]
-    (zeros where `first` is None).
+    (zeros where `first` is None). (rows, first, index, mask, group): row r counts times mask[group[r]].
     """
     for grad, own_inputs, own_weights, own_bias in zip(grads, inputs, grad_weights, grad_bias, strict=True):
         for x, grad_weight in zip(own_inputs, own_weights, strict=True):
@@ -34,6 +34,7 @@ def rows_of(x, count):
     """An input of `affine_grads` as a matrix."""
     if not isinstance(x, tuple):
         return x
-    rows, first, index = x
+    rows, first, index, *masked = x
     first = np.zeros((count, rows.shape[1]), rows.dtype) if first is None else first
-    return np.concatenate([first[::-1], rows])[index + len(first)]  # -1 is the last row of what stands before
+    found = np.concatenate([first[::-1], rows])[index + len(first)]  # -1 is the last row of what stands before
+    return found * masked[0][masked[1]] if masked else found

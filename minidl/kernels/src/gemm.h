@@ -137,18 +137,20 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
-/* to[0 .. n] = columns j .. j + n of a row of x. The same columns of a later row, which lie far from these, come nearer. */
+/* to[0 .. n] = columns j .. j + n of a row of x, masked where x has a mask. The same columns of a later row, which lie far from these, come nearer. */
 #define INPUTS_AHEAD 16
 INLINE void NAME(copy_input)(REAL *to, const affine_input *x, isize row, isize j, isize n) {
     const isize number = x->index ? (isize)x->index[row] : row;
     const REAL *from = number >= 0 ? (const REAL *)x->rows + number * x->row_step + j
                        : x->first  ? (const REAL *)x->first - (number + 1) * x->first_step + j
                                    : NULL;
+    const REAL *mask = x->mask ? (const REAL *)x->mask + (isize)x->group[row] * x->width + j : NULL;
     for (isize i = 0; i < n; i += LANES) {
         vec v = {0};
         if (from) {
             v = load_up_to(from + i, n - i);
             __builtin_prefetch(from + INPUTS_AHEAD * x->row_step + i);
+            if (mask) v *= load_up_to(mask + i, n - i);
         }
         IN_REGISTER(v); /* compilers would call memcpy for so short a run */
         store_up_to(to + i, v, n - i);

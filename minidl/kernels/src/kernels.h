@@ -58,12 +58,14 @@ typedef struct {
 } recurrent_arrays;
 
 /* What one weight of an affine map was multiplied with: a row of `width` values per row of the gradient. Row r lies at number r of `rows`;
- * with an index at number index[r] of `rows` or, where that is negative, at number -1 - index[r] of `first` (NULL: it is zero). */
+ * with an index at number index[r] of `rows` or, where that is negative, at number -1 - index[r] of `first` (NULL: it is zero). With a mask it
+ * counts times row group[r] of that. */
 typedef struct {
     ptrdiff_t width;
     const void *rows, *first;
     ptrdiff_t row_step, first_step;
-    const int64_t *index;
+    const int64_t *index, *group;
+    const void *mask;
 } affine_input;
 
 /* The way back to an x of an affine map: its gradient (rows, width), which `adds` to what is there, through its weight (units, width). */
