@@ -23,6 +23,7 @@ LAYERS["RNN.deepbench"] = ("RNN", 50, 16, 1760, 1760, {})  # one of each kind; a
 LAYERS["LSTM.deepbench"] = ("LSTM", 25, 64, 512, 512, {})
 LAYERS["GRU.onednn"] = ("GRU", 50, 64, 500, 500, {})
 LAYERS["LSTM.single"] = ("LSTM", 150, 1, 256, 256, {})
+LAYERS["LSTM.single_stack"] = ("LSTM", 200, 1, 64, 64, {"num_layers": 2})  # layers side by side
 CELLS = {"RNN": "rnn_tanh", "GRU": "gru", "LSTM": "lstm"}
 LENGTHS = np.linspace(101, 10, 32).round().astype(int).tolist()
 
@@ -65,7 +66,7 @@ def run_of_twin(kind, options, state, ending, x):
     last, last_cell = [np.empty((batch, units))], [np.empty((batch, units))]
     starts, sizes = np.arange(steps) * batch, np.full(steps, batch)
     reference.recurrent(cell, 1.0, None, None, None, None, [gates], [w_hh], b_hn, None, None, None, None, None,
-                        out, cells, extra, last, last_cell, starts, sizes, 1, 1)  # fmt: skip
+                        out, cells, extra, last, last_cell, starts, sizes, 1, None, None, 1)  # fmt: skip
     return out[0].reshape(steps, batch, units)[order]
 
 

@@ -54,11 +54,15 @@ class Case:
         whole = np.concatenate(arrays, axis=1)
         return [whole[:, d * self.width : (d + 1) * self.width] for d in range(self.directions)]
 
-    def forward(self, inputs=0):
-        """With `inputs` the kernel makes the input product as well."""
+    def forward(self, inputs=0, stacked=False):
+        """With `inputs` the kernel makes the input product as well. `stacked`: of the second layer, which is above the first."""
         rows, units, batch = self.rows, self.units, self.batch
         biases = [[each.reshape(-1) for each in self.many(1, self.sums)] for _ in range(2)] if inputs % 3 else [None, None]
         gates = (self.poisoned if inputs else self.many)(rows, self.sums)
+        above = [None, None]
+        if stacked:
+            gates[1][...] = np.nan
+            above = [self.many(self.sums, self.width, scale=self.width**-0.5)[0], self.many(1, self.sums)[0][0] if self.batch % 2 else None]
         own = [self.many(rows, inputs)[0], self.many(self.sums, inputs, scale=inputs**-0.5), *biases] if inputs else [None] * 4
         b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 else None
         return (
@@ -68,29 +72,33 @@ class Case:
                 self.halves(self.poisoned(rows, self.width)), self.poisoned(rows, units) if self.lstm else None,
                 self.poisoned(rows, units) if self.has_extra else None,
                 self.poisoned(batch, self.width), self.poisoned(batch, units) if self.lstm else None, self.starts, self.sizes,
-                self.row_step,
+                self.row_step, *above,
             ],
             {6, 14, 15, 16, 17, 18},
         )  # fmt: skip
 
-    def backward(self, whole, inputs=0):
+    def backward(self, whole, inputs=0, stacked=False):
         """With `inputs` the kernel makes the gradient of x as well."""
         rows, units, batch = self.rows, self.units, self.batch
         shares = [1 / (1 + np.exp(-each)) for each in self.many(rows, self.sums)]
         grads = self.sums + (units if self.cell == "gru" else 0)
+        grad_out = self.halves(self.many(rows, self.width))
+        if stacked:
+            grad_out[0][...] = np.nan
         return (
             "recurrent_grad",
             [
                 self.cell, self.sign, shares, self.many(self.sums, inputs)[0] if inputs else None, self.w_hh, self.w_hr,
                 self.peephole, self.mask, self.h0, self.c0,
                 self.halves(self.many(rows, self.width)), self.many(rows, units) if self.lstm else None,
-                self.many(rows, units) if self.has_extra else None, self.halves(self.many(rows, self.width)),
+                self.many(rows, units) if self.has_extra else None, grad_out,
                 self.many(batch, self.width) if whole else None, self.many(batch, units) if self.lstm and whole else None,
                 self.poisoned(rows, inputs)[0] if inputs else None, self.poisoned(rows, grads),
                 self.poisoned(rows, self.width) if whole or self.w_hr else None, self.poisoned(batch, self.width) if self.h0 else None,
                 self.poisoned(batch, units) if self.c0 else None, self.starts, self.sizes, self.row_step,
+                self.many(self.sums, self.width, scale=self.width**-0.5)[0] if stacked else None,
             ],
-            {16, 17, 18, 19, 20},
+            {16, 17, 18, 19, 20} | ({13} if stacked else set()),
         )  # fmt: skip
 
 
@@ -107,6 +115,20 @@ def layer_cases(rng, dtype):
             yield case.backward(whole=i % 2 == 0)
             if not cell.startswith("gru"):
                 yield Case(rng, dtype, cell, size, 1, *rest).backward(whole=i % 2 == 1, inputs=1 + 13 * i)
+
+
+def stack_cases(rng, dtype):
+    """Two layers at once: fewer and more rows than a chunk has, steps that are no multiple of those of a link, widths with shared tails."""
+    sizes = [
+        (1, 16, 5, 1, False), (1, 40, 17, 21, False), (2, 25, 7, 19, True), (3, 9, 4, [17, 17, 9], False), (9, 50, 20, 11, False),
+        (0, 4, 2, 3, False),
+    ]  # fmt: skip
+    for cell in GATES:
+        for i, size in enumerate(sizes):
+            sign = -1.0 if cell.startswith("gru") and i % 2 else 1.0
+            case = Case(rng, dtype, cell, size, 2, cell == "lstm" and i % 2 == 1, cell == "lstm" and i % 3 == 1, i % 3 == 2, sign)
+            yield case.forward(stacked=True)
+            yield case.backward(whole=i % 2 == 0, stacked=True)
 
 
 def step_cases(rng, dtype):
@@ -131,4 +153,5 @@ def step_cases(rng, dtype):
 
 def recurrent_cases(rng, dtype):
     yield from layer_cases(rng, dtype)
+    yield from stack_cases(rng, dtype)
     yield from step_cases(rng, dtype)

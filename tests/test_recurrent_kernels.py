@@ -120,12 +120,13 @@ def test_layout_of_inputs_does_not_matter(rng):
         np.testing.assert_array_equal(have, want)
 
 
-def changed(position, value, inputs=0):
+def changed(position, value, inputs=0, directions=1, above=None):
     """A forward call of the compiled kernel with one argument replaced."""
 
     def call():
-        case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), 1, True, False, False, 1.0)
+        case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), directions, True, False, False, 1.0)
         _, arguments, _ = case.forward(inputs)
+        arguments[22] = above
         arguments[position] = value(arguments[position])
         compiled.recurrent(*arguments, 1)
 
@@ -174,6 +175,10 @@ OUT_OF_BOUNDS = {
     "w_ih of another size": changed_back(3, lambda a: a[:, :-1]),
     "grad_x of float32": changed_back(16, lambda a: a.astype(np.float32)),
     "grad_x of two directions": changed_back(16, lambda a: a, directions=2),
+    "a layer above one alone": changed(22, lambda _: np.zeros((20, 3))),
+    "a layer above one alone, backward": changed_back(24, lambda _: np.zeros((20, 3))),
+    "w_above of another size": changed(22, lambda _: np.zeros((20, 4)), directions=2),
+    "b_above of another size": changed(23, lambda _: np.zeros(19), directions=2, above=np.zeros((20, 3))),
 }
 
 

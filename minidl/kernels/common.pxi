@@ -65,7 +65,7 @@ cdef extern from "kernels.h" nogil:
         affine_back back
 
     ctypedef struct recurrent_shape:
-        int cell
+        int cell, stacked
         double update_sign
         Py_ssize_t directions, steps, batch, inputs, units, width, sums, rows, row_step
         const int64_t *starts
@@ -76,6 +76,7 @@ cdef extern from "kernels.h" nogil:
         const void *w_ih
         const void *b_ih
         const void *b_hh
+        const void *bias
         const void *w_hh
         const void *b_hn
         const void *w_hr

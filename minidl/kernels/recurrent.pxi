@@ -41,7 +41,7 @@ cdef int recurrent_geometry(recurrent_shape *shape, str cell, double update_sign
         raise ValueError("recurrent: takes matrices, one or two of each")
     shape.cell, shape.update_sign, shape.directions = RECURRENT_CELLS[cell], update_sign, len(gates)
     shape.rows, shape.sums, shape.width = first.shape[0], weight.shape[0], weight.shape[1]
-    shape.units, shape.row_step, shape.inputs = shape.sums // RECURRENT_GATES[cell], row_step, 0
+    shape.units, shape.row_step, shape.inputs, shape.stacked = shape.sums // RECURRENT_GATES[cell], row_step, 0, 0
     if shape.units < 1 or shape.sums != shape.units * RECURRENT_GATES[cell] or shape.width < 1 \
             or (cell != "lstm" and shape.width != shape.units) or shape.sums > (<Py_ssize_t> 1 << 40) // shape.width:
         raise ValueError(f"recurrent: w_hh must be (gates times units, units), got {(<object> weight).shape}")
@@ -110,6 +110,15 @@ cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, 
     return 0
 
 
+cdef int stack_of(recurrent_shape *shape, recurrent_arrays *arrays, cnp.ndarray first, cnp.ndarray w_above) except -1:
+    """The second of two directions is the layer above the first instead."""
+    if shape.directions != 2:
+        raise ValueError(f"recurrent: two layers are run at once, got {shape.directions}")
+    shape.stacked = 1
+    arrays[1].w_ih = block_of(first, w_above, shape.sums, shape.width, False, NULL)
+    return 0
+
+
 def recurrent(
     str cell,
     double update_sign,
@@ -133,6 +142,8 @@ def recurrent(
     cnp.ndarray starts,          # IN    (T,) int64
     cnp.ndarray sizes,           # IN    (T,) int64, never rising
     Py_ssize_t row_step,
+    cnp.ndarray w_above,         # IN    (G U, H) of two layers instead of two directions: W_ih of the upper one, its gates are OUT; or None
+    cnp.ndarray b_above,         # IN    (G U,), its bias, or None
     int n_threads,
 ):
     """Run a layer: `gates` comes as input product, unless x is given, and leaves active; states go to `out`, the last to `h_n`, `c_n`."""
@@ -155,6 +166,11 @@ def recurrent(
         arrays[d].h_n = block_of(first, h_n[d], shape.batch, shape.width, True, NULL)
         if shape.cell == 2:
             arrays[d].c_n = block_of(first, c_n[d], shape.batch, shape.units, True, NULL)
+    if w_above is not None:
+        if x is not None:
+            raise ValueError("recurrent: of two layers the input product of the lower one is given")
+        stack_of(&shape, arrays, first, w_above)
+        arrays[1].bias = bias_of(first, None if b_above is None else [b_above], 0, shape.sums)
     block = scratch(table.recurrent_scratch(&shape), table)
     with nogil:
         table.recurrent(&shape, arrays, block.pointer, n_threads)
@@ -185,6 +201,7 @@ def recurrent_grad(
     cnp.ndarray starts,          # IN    (T,) int64
     cnp.ndarray sizes,           # IN    (T,) int64, never rising
     Py_ssize_t row_step,
+    cnp.ndarray w_above,         # IN    (G U, H) of two layers instead of two directions: grad_out of the lower one is then OUT, or None
     int n_threads,
 ):
     """Backward through time: gradients of the sums that enter the gates, of the initial states, and of x."""
@@ -209,7 +226,7 @@ def recurrent_grad(
             shape.inputs = grad_x.shape[1]
             arrays[d].grad_x = block_of(first, grad_x, shape.rows, shape.inputs, True, NULL)
             arrays[d].w_ih = block_of(first, w_ih, shape.sums, shape.inputs, False, NULL)
-        arrays[d].grad_out = block_of(first, grad_out[d], shape.rows, shape.width, False, &arrays[d].grad_out_row)
+        arrays[d].grad_out = block_of(first, grad_out[d], shape.rows, shape.width, w_above is not None and d == 0, &arrays[d].grad_out_row)
         arrays[d].grad_h_n = optional_block(first, grad_h_n, d, shape.batch, shape.width, False)
         arrays[d].grad_gates_row = shape.sums + (shape.units if shape.cell == 3 else 0)
         arrays[d].grad_gates = block_of(first, grad_gates[d], shape.rows, arrays[d].grad_gates_row, True, &arrays[d].grad_gates_row)
@@ -218,6 +235,8 @@ def recurrent_grad(
         if shape.cell == 2:
             arrays[d].grad_c_n = optional_block(first, grad_c_n, d, shape.batch, shape.units, False)
             arrays[d].grad_c0 = optional_block(first, grad_c0, d, shape.batch, shape.units, True)
+    if w_above is not None:
+        stack_of(&shape, arrays, first, w_above)
     block = scratch(table.recurrent_grad_scratch(&shape), table)
     with nogil:
         table.recurrent_grad(&shape, arrays, block.pointer, n_threads)

@@ -23,6 +23,10 @@ __all__ = []
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
 TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
+BESIDE_ROWS = 3  # from more sequences on two threads share those of one layer
+BESIDE_BYTES = 240_000  # from more recurrent weights on they share its units
+BESIDE_STEPS = 16  # fewer are over before the second thread has begun
+BESIDE_PRODUCTS = 600_000  # the same of multiply-adds with the state
 N_OTHERS = 9  # arguments of `Recurrent` before the weights
 PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peephole, None for those that it lacks
 
@@ -106,11 +110,15 @@ class Recurrent(Function, arrays=True):
         states = listed(contiguous(h0)), listed(contiguous(c0)), listed(h_n), listed(c_n)
         out, kept = x, []
         for number in range(layers):
-            layer = Layer(cell, update_sign, steps, weights[number * own : (number + 1) * own], masks and list(masks[number]))
-            out = layer.forward(out, *of_layer(states, number, layers))
-            kept.append(layer)
-            if traces is not None:
-                traces[number].ran(cell, steps, layer.gates, layer.outs, layer.cells)
+            kept.append(Layer(cell, update_sign, steps, weights[number * own : (number + 1) * own], masks and list(masks[number])))
+        number = 0
+        while number < layers:
+            some = kept[number : number + 1 + beside(kept[number])]
+            own_states = of_layers(states, number, len(some), layers)
+            out = some[0].forward(out, *own_states) if len(some) == 1 else forward_pair(*some, out, *own_states)
+            number += len(some)
+        for layer, trace in zip(kept, traces or ()):  # noqa: B905 (one of each, or no traces)
+            trace.ran(cell, steps, layer.gates, layer.outs, layer.cells)
         if True in ctx.needs_input_grad:
             ctx.save_for_backward(x, h0, c0, out, *weights, kept)
         return (out, h_n) if c_n is None else (out, h_n, c_n)
@@ -127,24 +135,37 @@ class Recurrent(Function, arrays=True):
         states = listed(contiguous(grad_h_n)), listed(contiguous(grad_c_n)), listed(grad_h0), listed(grad_c0)
         n_layers, found, grad = len(layers), [], np.zeros(out.shape, out.dtype) if grad_out is None else ascontiguous(grad_out)
         own = len(weights) // n_layers
-        while layers:
-            layer, number = layers.pop(), len(layers)
-            first = N_OTHERS + number * own
-            below = need_x or (number > 0 and (need_h0 or need_c0 or True in needs[N_OTHERS:first]))
-            own_states, trace = of_layer(states, number, n_layers), ctx.traces and ctx.traces[number]
-            grad, gradients = layer.backward(needs[first : first + own], below, grad, *own_states, trace, frees)
+
+        def goes_below(number):
+            return need_x or (number > 0 and (need_h0 or need_c0 or True in needs[N_OTHERS : N_OTHERS + number * own]))
+
+        number, below = n_layers, True
+        while number > 0 and below:
+            count = 2 if number > 1 and goes_below(number - 1) and beside(layers[-2]) else 1
+            some, number = layers[-count:], number - count
+            del layers[-count:]
+            first, below = N_OTHERS + number * own, goes_below(number)
+            given = needs[first : first + count * own], below, grad, *of_layers(states, number, count, n_layers)
+            traces = ctx.traces and ctx.traces[number : number + count]
+            grad, gradients = some[0].backward(*given, traces, frees) if count == 1 else backward_pair(*some, *given, traces, frees)
             found[:0] = gradients
-            if not below:
-                found[:0] = [None] * (first - N_OTHERS)
-                break
+        found[:0] = [None] * (number * own)
         return grad, grad_h0, grad_c0, None, None, None, None, None, None, *found
 
 
-def of_layer(states, number, layers):
-    """Of each list of states, one per layer and direction or None, what belongs to a layer."""
-    if layers == 1:
+def of_layers(states, number, count, layers):
+    """Of each list of states, one per layer and direction or None, what belongs to `count` layers."""
+    if count == layers:
         return states
-    return [each and each[len(each) * number // layers : len(each) * (number + 1) // layers] for each in states]
+    return [each and each[len(each) * number // layers : len(each) * (number + count) // layers] for each in states]
+
+
+def beside(layer):
+    """Whether a layer and the one above it run side by side: where one thread alone runs each, by the size alone."""
+    steps, w_hh = layer.steps, layer.kinds[1]
+    if len(w_hh) > 1 or not 0 < steps.batch <= BESIDE_ROWS or len(steps.sizes) < BESIDE_STEPS:
+        return False
+    return w_hh[0].nbytes <= BESIDE_BYTES and steps.n_rows * w_hh[0].size >= BESIDE_PRODUCTS
 
 
 class Layer:
@@ -161,12 +182,8 @@ class Layer:
         """Return the output; fill in the last states."""
         cell, steps, mask = self.cell, self.steps, self.mask
         w_ih, w_hh, b_ih, b_hh, w_hr, peephole = self.kinds
-        count, (sums, width) = len(w_hh), w_hh[0].shape
-        rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
-        out = empty((*x.shape[:-1], width * count), x.dtype)
-        outs = gates = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
-        if not cell.startswith("rnn"):
-            gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
+        out = self.begin(x, h0, c0)
+        rows, outs, gates, arrays = self.rows, self.outs, self.gates, (self.cells, self.extra)
         alone = steps_alone(cell, steps, gates) and mask is None and w_hr is None and peephole is None
         together, hidden_biases = (None, None, None, None), None
         self.together = not alone and multiplied_together(cell, steps.batch, w_ih[0], w_hh[0])
@@ -174,45 +191,113 @@ class Layer:
             together = rows, w_ih, b_ih, b_hh
         else:
             hidden_biases = input_products(cell, rows, self.kinds, gates)
-        arrays = kept_arrays(cell, steps.n_rows, sums // N_GATES[cell], self.kinds)
         if alone:
             single_step(cell, self.update_sign, gates, w_hh, hidden_biases, h0, c0, outs, *arrays, h_n, c_n)
         else:
             kernels.recurrent(
                 cell, self.update_sign, *together, gates, w_hh, hidden_biases, w_hr, peephole, mask, h0, c0, outs, *arrays, h_n, c_n,
-                steps.starts, steps.sizes, steps.row_step, n_threads(),
+                steps.starts, steps.sizes, steps.row_step, None, None, n_threads(),
             )  # fmt: skip
-        self.x_shape, self.rows, self.outs, self.gates, self.h0, self.c0 = x.shape, rows, outs, gates, h0, c0
-        self.cells, self.extra = arrays
         return out
 
-    def backward(self, needs, need_x, grad_out, grad_h_n, grad_c_n, grad_h0, grad_c0, trace, overwrites):
+    def begin(self, x, h0, c0):
+        """Take what the run begins with, and make room for what it leaves; return the output, to be filled."""
+        cell, steps, w_hh = self.cell, self.steps, self.kinds[1]
+        count, (sums, width) = len(w_hh), w_hh[0].shape
+        rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
+        out = empty((*x.shape[:-1], width * count), x.dtype)
+        outs = gates = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
+        if not cell.startswith("rnn"):
+            gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
+        self.x_shape, self.rows, self.outs, self.gates, self.h0, self.c0 = x.shape, rows, outs, gates, h0, c0
+        self.cells, self.extra = kept_arrays(cell, steps.n_rows, sums // N_GATES[cell], self.kinds)
+        return out
+
+    def backward(self, needs, need_x, grad_out, grad_h_n, grad_c_n, grad_h0, grad_c0, traces, overwrites):
         """Return the gradients of x (None where nobody needs it) and of the weights; fill in those of the first states.
 
         Where it `overwrites`, the gradients of the gates take their place.
         """
         cell, steps, rows, gates, h0, c0, outs = self.cell, self.steps, self.rows, self.gates, self.h0, self.c0, self.outs
         w_ih, w_hh, _, _, w_hr, peephole = self.kinds
-        count, (sums, width), dtype = len(w_hh), w_hh[0].shape, rows.dtype
-        units = sums // N_GATES[cell]
-        grad_gates = gates if overwrites else [empty((len(rows), sums + (units if cell == "gru" else 0)), dtype) for _ in w_hh]
-        grad_h = None if trace is None and w_hr is None else [empty((len(rows), width), dtype) for _ in w_hh]
-        grad_x = empty(self.x_shape, dtype) if need_x else None
+        count, width = len(w_hh), w_hh[0].shape[1]
+        grad_gates, grad_h = self.begin_back(traces, overwrites)
+        grad_x = empty(self.x_shape, rows.dtype) if need_x else None
         back = (w_ih, grad_x.reshape(rows.shape)) if need_x else ()
         with_state = need_x and self.together and count == 1
         kernels.recurrent_grad(
             cell, self.update_sign, gates, w_ih[0] if with_state else None, w_hh, w_hr, peephole, self.mask, h0, c0, outs, self.cells,
             self.extra, columns(grad_out.reshape(len(rows), width * count), count), grad_h_n, grad_c_n, back[1] if with_state else None,
-            grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, n_threads(),
+            grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, None, n_threads(),
         )  # fmt: skip
-        if trace is not None:
-            trace.ran_back(steps, grad_h)
-        runs = []
-        for d in range(count):
-            before = {"h": (outs[d], entry(h0, d)), "c": (entry(self.cells, d), entry(c0, d))}
+        if traces is not None:
+            traces[0].ran_back(steps, grad_h)
+        return grad_x, self.weight_grads(needs, grad_gates, grad_h, () if with_state else back)
+
+    def arrays(self):
+        return self.cells, self.extra
+
+    def begin_back(self, traces, overwrites):
+        """Room for the gradients of the sums, and for those of the states where somebody needs them."""
+        w_hh, n_rows = self.kinds[1], len(self.rows)
+        sums, width = w_hh[0].shape
+        n_sums = sums + (sums // N_GATES[self.cell] if self.cell == "gru" else 0)
+        grad_gates = self.gates if overwrites else [empty((n_rows, n_sums), each.dtype) for each in w_hh]
+        wanted = traces is not None or self.kinds[4] is not None
+        return grad_gates, [empty((n_rows, width), each.dtype) for each in w_hh] if wanted else None
+
+    def weight_grads(self, needs, grad_gates, grad_h, back):
+        """The gradients of the weights; with `back`, (w_ih, grad_x), also that of x."""
+        runs, units = [], len(self.kinds[1][0]) // N_GATES[self.cell]
+        for d in range(len(grad_gates)):
+            before = {"h": (self.outs[d], entry(self.h0, d)), "c": (entry(self.cells, d), entry(self.c0, d))}
             kept = entry(self.mask, d), entry(self.extra, d), entry(grad_h, d)
-            runs.append(Run(needs[d * PER_DIRECTION :][:PER_DIRECTION], steps, d == 1, rows, grad_gates[d], units, before, *kept))
-        return grad_x, weight_grads(cell, runs, () if with_state else back)
+            runs.append(Run(needs[d * PER_DIRECTION :][:PER_DIRECTION], self.steps, d == 1, self.rows, grad_gates[d], units, before, *kept))
+        return weight_grads(self.cell, runs, back)
+
+
+def forward_pair(lower, upper, x, h0, c0, h_n, c_n):
+    """Run two layers of one direction side by side, the upper some steps behind; the kernel makes its input product."""
+    steps, kinds = lower.steps, both(lower.kinds, upper.kinds)
+    out = upper.begin(lower.begin(x, h0 and h0[:1], c0 and c0[:1]), h0 and h0[1:], c0 and c0[1:])
+    lower.together = upper.together = False
+    inside = input_products(lower.cell, lower.rows, lower.kinds, lower.gates)
+    bias, own_inside = input_biases(lower.cell, upper.kinds, 0)
+    _, w_hh, _, _, w_hr, peephole = kinds
+    kernels.recurrent(
+        lower.cell, lower.update_sign, None, None, None, None, lower.gates + upper.gates, w_hh, inside and [*inside, own_inside], w_hr,
+        peephole, *both((lower.mask,), (upper.mask,)), h0, c0, lower.outs + upper.outs, *both(lower.arrays(), upper.arrays()), h_n, c_n,
+        steps.starts, steps.sizes, steps.row_step, upper.kinds[0][0], bias, n_threads(),
+    )  # fmt: skip
+    return out
+
+
+def backward_pair(lower, upper, needs, need_x, grad_out, grad_h_n, grad_c_n, grad_h0, grad_c0, traces, overwrites):
+    """The same back through time, the lower layer some steps behind; the kernel makes the gradient of its output."""
+    steps, (_, w_hh, _, _, w_hr, peephole) = lower.steps, both(lower.kinds, upper.kinds)
+    width, dtype = w_hh[0].shape[1], lower.rows.dtype
+    grad_gates, grad_h = both(lower.begin_back(traces, overwrites), upper.begin_back(traces, overwrites))
+    grad_outs = [empty((len(lower.rows), width), dtype), grad_out.reshape(len(lower.rows), width)]
+    kernels.recurrent_grad(
+        lower.cell, lower.update_sign, lower.gates + upper.gates, None, w_hh, w_hr, peephole, *both((lower.mask,), (upper.mask,)),
+        *both((lower.h0, lower.c0, lower.outs), (upper.h0, upper.c0, upper.outs)), *both(lower.arrays(), upper.arrays()), grad_outs,
+        grad_h_n, grad_c_n, None, grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, upper.kinds[0][0],
+        n_threads(),
+    )  # fmt: skip
+    grad_x = empty(lower.x_shape, dtype) if need_x else None
+    back = (lower.kinds[0], grad_x.reshape(lower.rows.shape)) if need_x else ()
+    found = []
+    for i, layer in enumerate((lower, upper)):
+        own = grad_h and grad_h[i : i + 1]
+        if traces is not None:
+            traces[i].ran_back(steps, own)
+        found += layer.weight_grads(needs[i * PER_DIRECTION :][:PER_DIRECTION], grad_gates[i : i + 1], own, () if i else back)
+    return grad_x, found
+
+
+def both(of_lower, of_upper):
+    """Lists of two layers, or None of both, each as one."""
+    return [None if a is None else a + b for a, b in zip(of_lower, of_upper, strict=True)]
 
 
 def columns(matrix, count):
@@ -264,17 +349,26 @@ def multiplied_together(cell, batch, w_ih, w_hh):
 
 
 def input_products(cell, rows, kinds, gates):
-    """Write x W_ih^T + b into `gates`; return the biases that stay inside the recurrence (of n, where r multiplies them)."""
-    w_ih, w_hh, b_ih, b_hh, _, _ = kinds
-    inside = None if cell != "gru" or b_hh is None else []
+    """Write x W_ih^T + b into `gates`; return the biases that stay inside the recurrence, or None."""
+    inside = []
     for d, to in enumerate(gates):
-        bias = None if b_ih is None else b_ih[d] + b_hh[d]
-        if inside is not None:
-            n = 2 * w_hh[d].shape[1]
-            bias[n:] = b_ih[d][n:]
-            inside.append(b_hh[d][n:])
-        kernels.gemm(rows, w_ih[d].T, to, bias, False, n_threads())
-    return inside
+        bias, own_inside = input_biases(cell, kinds, d)
+        inside.append(own_inside)
+        kernels.gemm(rows, kinds[0][d].T, to, bias, False, n_threads())
+    return None if inside[0] is None else inside
+
+
+def input_biases(cell, kinds, d):
+    """The bias of the input product, and that which stays inside the recurrence: of n, where r multiplies it. None where there is none."""
+    _, w_hh, b_ih, b_hh, _, _ = kinds
+    if b_ih is None:
+        return None, None
+    bias = b_ih[d] + b_hh[d]
+    if cell != "gru":
+        return bias, None
+    n = 2 * w_hh[d].shape[1]
+    bias[n:] = b_ih[d][n:]
+    return bias, b_hh[d][n:]
 
 
 def steps_alone(cell, steps, gates):

@@ -81,7 +81,7 @@ class SequenceOfOne(Function, arrays=True):
         fixed = kinds[1], None, None, kinds[5]
         kernels.recurrent(
             cell, update_sign, None, None, None, None, [gates], *fixed, None, alone(first[0]), alone(first[1]), [out], cells, extra,
-            [h_n], alone(c_n), steps.starts, steps.sizes, 1, n_threads(),
+            [h_n], alone(c_n), steps.starts, steps.sizes, 1, None, None, n_threads(),
         )  # fmt: skip
         ctx.save_for_backward(x, h, c, w_ih, w_hh, b_ih, b_hh, peephole, out, (rows, first, fixed, gates, cells, extra))
         return out if c is None else (out, c_n)
@@ -96,7 +96,7 @@ class SequenceOfOne(Function, arrays=True):
         kernels.recurrent_grad(
             ctx.cell, ctx.update_sign, [gates], None, fixed[0], *fixed[2:], None, alone(first[0]), alone(first[1]), [out], cells, extra,
             [ascontiguous(grad_out)], None, None if c is None else [ascontiguous(grad_c_out)], None, [grad_gates], None, [grad_h],
-            alone(grad_c), steps.starts, steps.sizes, 1, n_threads(),
+            alone(grad_c), steps.starts, steps.sizes, 1, None, n_threads(),
         )  # fmt: skip
         needs = ctx.needs_input_grad
         before = {"h": (out, first[0]), "c": (cells and cells[0], first[1])}

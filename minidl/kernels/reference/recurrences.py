@@ -4,7 +4,8 @@ A batch of sequences is a matrix with one row per step of a sequence: step t of 
 n < sizes[t]. Sequences stand in descending order of their lengths, so those that are still running at step t are the first
 sizes[t]. Dense and packed batches, time first or batch first, differ in these numbers only.
 
-Every list has one entry per direction: the first runs from the first step to the last, the second the other way.
+Every list has one entry per direction: the first runs from the first step to the last, the second the other way. With w_above the
+entries are two layers of a stack instead: the second runs the same way, over the output of the first.
 
     cell         equations (a = W_ih x + b, the input product; h' = the new state; s = the logistic function)
     rnn_tanh     h' = tanh(a + W_hh h)                                                      Elman 1990
@@ -44,12 +45,14 @@ def steps(starts, sizes, row_step, backwards):
 
 def recurrent(
     cell, update_sign, x, w_ih, b_ih, b_hh, gates, w_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n, starts,
-    sizes, row_step, n_threads,
+    sizes, row_step, w_above, b_above, n_threads,
 ):  # fmt: skip
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
 
     x, w_ih, b_ih, b_hh: None; or (of an rnn or lstm) what the input product x W_ih^T + b_ih + b_hh is made of here, without the biases
     where they are None. First states are zero where they are None.
+
+    w_above, b_above: None; or what the input product of the second of two layers is made of here.
 
     extra: what the gradient needs besides: W_hn h + b_hn (gru), r mask h (gru_before), o tanh(c') (lstm with projection).
     """
@@ -57,7 +60,9 @@ def recurrent(
         h, c = start(h0, d, h_n[d]), None if cell != "lstm" else start(c0, d, c_n[d])
         if x is not None:
             gates[d][...] = x @ w_ih[d].T + (0 if b_ih is None else b_ih[d] + b_hh[d])
-        for n, rows in steps(starts, sizes, row_step, backwards=d == 1):
+        if w_above is not None and d == 1:
+            gates[1][...] = out[0] @ w_above.T + (0 if b_above is None else b_above)
+        for n, rows in steps(starts, sizes, row_step, backwards=d == 1 and w_above is None):
             masked = h[:n] if mask is None else h[:n] * mask[d][:n]  # what the products see of the state
             if cell == "lstm":
                 a = gates[d][rows] + masked @ w_hh[d].T
@@ -129,7 +134,7 @@ def before(values, first, starts, sizes, row_step, backwards):
 
 def recurrent_grad(
     cell, update_sign, gates, w_ih, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, grad_out, grad_h_n, grad_c_n,
-    grad_x, grad_gates, grad_h, grad_h0, grad_c0, starts, sizes, row_step, n_threads
+    grad_x, grad_gates, grad_h, grad_h0, grad_c0, starts, sizes, row_step, w_above, n_threads
 ):  # fmt: skip
     """Backward through time: gradients of the sums that enter the gates, of the initial states, and of x.
 
@@ -137,14 +142,16 @@ def recurrent_grad(
     grad_gates: per row in the order of the gates, for gru n, r, z and then what reaches W_hn h + b_hn (n's times r).
     grad_h:     the whole gradient of the loss with respect to the state after each step, or None.
     grad_h_n, grad_c_n, h0, c0 are zero where they are None; grad_h0 and grad_c0 may be None.
+    w_above:    None; or W_ih of the second of two layers, through which grad_out of the first is made here.
     """
-    for d in range(len(gates)):
+    for d in range(len(gates)) if w_above is None else (1, 0):
         batch, dtype = sizes[0] if len(sizes) else 0, out[d].dtype
         state, cell_state = (np.empty((batch, width), dtype) for width in (w_hh[d].shape[1], w_hh[d].shape[0] // N_GATES[cell]))
         dh, dc = start(grad_h_n, d, state), None if cell != "lstm" else start(grad_c_n, d, cell_state)
-        h_before = before(out[d], start(h0, d, state), starts, sizes, row_step, d == 1)
-        c_before = None if cell != "lstm" else before(cells[d], start(c0, d, cell_state), starts, sizes, row_step, d == 1)
-        for n, rows in steps(starts, sizes, row_step, backwards=d == 0):
+        backwards = d == 1 and w_above is None
+        h_before = before(out[d], start(h0, d, state), starts, sizes, row_step, backwards)
+        c_before = None if cell != "lstm" else before(cells[d], start(c0, d, cell_state), starts, sizes, row_step, backwards)
+        for n, rows in steps(starts, sizes, row_step, not backwards):
             keep = 1 if mask is None else mask[d][:n]
             at = dh[:n] + grad_out[d][rows]
             if grad_h is not None:
@@ -166,6 +173,9 @@ def recurrent_grad(
             grad_gates[d][rows] = da
         if grad_x is not None:
             grad_x[...] = grad_gates[d] @ w_ih
+        if w_above is not None and d == 1:
+            of_sums = grad_gates[1][:, : len(w_above)]
+            grad_out[0][...] = of_sums @ (np.roll(w_above, state.shape[1], 0) if cell == "gru" else w_above)
         if grad_h0 is not None:
             grad_h0[d][...] = dh
         if grad_c0 is not None:

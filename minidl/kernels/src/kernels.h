@@ -39,19 +39,20 @@ typedef struct {
 
 /* A recurrent layer over `rows` rows: step t of sequence n is row starts[t] + n row_step, n < sizes[t]. `sums` is gates times units,
  * `width` the size of a state: units, or that of its projection. `inputs` is the size of x where the kernel multiplies it as well, or
- * makes its gradient, or 0. */
+ * makes its gradient, or 0. Two directions, or (stacked) a layer and the one above it, which both begin at the first step. */
 enum { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_BEFORE };
 typedef struct {
-    int cell;
+    int cell, stacked;
     double update_sign;
     ptrdiff_t directions, steps, batch, inputs, units, width, sums, rows, row_step;
     const int64_t *starts, *sizes;
 } recurrent_shape;
 
 /* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. Without first states, or
- * gradients of the last ones, these are zero; gradients of first states are made where there are arrays for them. */
+ * gradients of the last ones, these are zero; gradients of first states are made where there are arrays for them. Of the upper of two stacked
+ * layers w_ih and `bias` make its input product from the lower one's output, whose gradient goes to the lower one's grad_out. */
 typedef struct {
-    const void *x, *w_ih, *b_ih, *b_hh, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
+    const void *x, *w_ih, *b_ih, *b_hh, *bias, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
     void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_x, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;

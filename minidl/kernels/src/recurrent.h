@@ -19,6 +19,9 @@
  *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
  *                weights too large for one core. Threads meet at a barrier after every step (meeting.h).
  *
+ * Where neither pays, one thread runs the layer; of two such layers of a stack the upper one may follow the lower on a second thread
+ * (recurrent_stack.h).
+ *
  * Each sum runs over k in ascending order in one accumulator and each unit is in the same lane of a vector in either case, and with tiles
  * of either height, so that results have the same bits for any number of threads. */
 #ifndef MINIDL_RECURRENT_H
@@ -150,6 +153,15 @@ typedef struct {
     for (isize block_ = 0; block_ < (blocks); block_++) \
         for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, nearness)
 
+/* What two layers of a stack share (recurrent_stack.h): to[row] = from[row] B + bias, made by the one that follows from what the other has made. */
+typedef struct {
+    NAME(panels) panels;
+    const REAL *from, *bias;
+    REAL *to;
+    isize from_row, to_row, block_step;
+    progress *made; /* NULL for one that does not follow */
+} NAME(link);
+
 /* What one thread does of a direction: its rows, tiles of its part. */
 typedef struct {
     const recurrent_shape *shape;
@@ -165,6 +177,8 @@ typedef struct {
     REAL *bias;                 /* forward, with x: the sum of both */
     REAL *carry, *grad_c;       /* backward: grad_h0 and grad_c0, or scratch in their place */
     NAME(panels) main, second;
+    NAME(link) link;
+    progress *tells;            /* steps done go here, if anywhere */
 } NAME(worker);
 
 INLINE isize worker_row(isize row_rank, isize row_team, isize i) {
@@ -229,22 +243,24 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     return 1;
 }
 
-/* Run `work` for each direction by a team of threads. */
+/* Run `work` for each direction by a team of threads. Two stacked layers are work of one thread each; `leader` is the one that the other follows. */
 typedef void (*NAME(recurrent_work))(NAME(worker) * worker, REAL *scratch, int rank, int team);
 
 static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_arrays *arrays, REAL *scratch, isize per_direction, double cost,
-                                 NAME(recurrent_work) work, int n_threads) {
+                                 NAME(recurrent_work) work, int leader, int n_threads) {
     meeting others[2] = {{0}, {0}};
-    const int directions = (int)shape->directions, team = team_begin(n_threads, cost);
+    progress made = {0};
+    const int directions = (int)shape->directions, stacked = shape->stacked, team = team_begin(n_threads, cost);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
         const int rank = thread_index(), size = team_size(), side_by_side = directions == 2 && size > 1;
-        for (int d = 0; d < directions; d++) {
-            if (side_by_side && rank % 2 != d) continue;
-            NAME(worker) worker = {.shape = shape, .arrays = arrays + d, .backwards = d == 1, .others = others + d};
-            const int own_rank = side_by_side ? rank / 2 : rank, own_team = side_by_side ? (size + 1 - d) / 2 : size;
-            work(&worker, scratch + d * per_direction, own_rank, own_team);
+        for (int i = 0; i < directions; i++) {
+            const int d = stacked ? i ^ leader : i, own_rank = side_by_side ? rank / 2 : rank, own_team = side_by_side ? (size + 1 - i) / 2 : size;
+            if ((side_by_side && rank % 2 != i) || (stacked && own_rank > 0)) continue;
+            NAME(worker) worker = {.shape = shape, .arrays = arrays + d, .backwards = d == 1 && !stacked, .others = others + d,
+                                   .tells = stacked && i == 0 ? &made : NULL, .link.made = stacked && i == 1 ? &made : NULL};
+            work(&worker, scratch + d * per_direction, own_rank, stacked ? 1 : own_team);
         }
         denormals_on(mode);
     }

@@ -195,7 +195,9 @@ static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
     w->carry = w->arrays && w->arrays->grad_h0 ? w->arrays->grad_h0 : at;
     at += round_up(s->batch * s->width, LANES);
     w->grad_c = w->arrays && w->arrays->grad_c0 ? w->arrays->grad_c0 : at;
-    return at + (s->cell == LSTM ? round_up(s->batch * s->units, LANES) : 0) - scratch;
+    at += s->cell == LSTM ? round_up(s->batch * s->units, LANES) : 0;
+    if (s->stacked) NAME(link_backward)(w, &at);
+    return at - scratch;
 }
 
 /* What comes in from behind the last step, zero where nothing is given. */
@@ -231,12 +233,14 @@ static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int t
     isize later = -1;
     for (isize step = s->steps - 1; step >= 0; step--) {
         const isize t = w->backwards ? s->steps - 1 - step : step;
+        NAME(follow)(w, s->steps - 1 - step, 1);
         NAME(backward_step)(w, later, t);
         NAME(meet_by_units)(w);
         if (w->second.data) {
             NAME(second_grad_step)(w, t);
             NAME(meet_by_units)(w);
         }
+        NAME(lead)(w, s->steps - step);
         later = t;
     }
     if (w->arrays->grad_h0 || s->inputs) NAME(backward_step)(w, later, -1);
@@ -250,7 +254,7 @@ isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {
 void NAME(recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
     const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * (shape->width + shape->inputs) / FLOPS_PER_NS + 0.2);
-    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, cost, NAME(backward_work), n_threads);
+    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, cost, NAME(backward_work), 1, n_threads);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef MINIDL_RECURRENT_FORWARD_H
 #define MINIDL_RECURRENT_FORWARD_H
 
-#include "recurrent.h"
+#include "recurrent_stack.h"
 
 /* The state before step t of a sequence: an earlier row of `values`, or the first state where the sequence begins at t. */
 INLINE const REAL *NAME(value_before)(const NAME(worker) * w, const void *values, isize row_size, const void *first, isize width, isize t, isize sequence) {
@@ -179,7 +179,7 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     }
 }
 
-/* Scratch of a direction: panels, zeros, the bias, masked states. */
+/* Scratch of a direction: panels, zeros, the bias, masked states, panels of the link. */
 static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
@@ -190,7 +190,9 @@ static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     w->zeros = at;
     w->bias = at += round_up(max_size(s->units, s->width), LANES);
     w->masked = at += round_up(s->sums, LANES);
-    return at + 2 * s->batch * NAME(masked_row)(s) - scratch;
+    at += 2 * s->batch * NAME(masked_row)(s);
+    if (s->stacked) NAME(link_forward)(w, &at);
+    return at - scratch;
 }
 
 /* The step at which a sequence begins in the order of the run. */
@@ -230,12 +232,14 @@ static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int te
     NAME(meet)(w);
     for (isize step = 0; step < s->steps; step++) {
         const isize t = w->backwards ? s->steps - 1 - step : step;
+        NAME(follow)(w, step, 0);
         NAME(forward_step)(w, 0, t);
         NAME(meet_by_units)(w);
         if (w->second.data) {
             NAME(forward_step)(w, 1, t);
             NAME(meet_by_units)(w);
         }
+        NAME(lead)(w, step + 1);
     }
 }
 
@@ -247,7 +251,7 @@ isize NAME(recurrent_scratch)(const recurrent_shape *shape) {
 void NAME(recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
     const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * (shape->width + shape->inputs) / FLOPS_PER_NS + 0.2);
-    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, cost, NAME(forward_work), n_threads);
+    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, cost, NAME(forward_work), 0, n_threads);
 }
 
 #endif
