@@ -92,6 +92,13 @@ def test_not_a_number_stays_in_its_windows():
     assert np.isinf(F.adaptive_avg_pool2d(minidl.tensor(x), 1).item())
 
 
+def test_windows_with_steps_may_begin_before_those_of_earlier_outputs():
+    x = minidl.tensor([[3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.5]])
+    maxima, places = F.max_pool1d(x, 10, 1, 5, dilation=2, return_indices=True)  # the first sees 1, 3, ... 9, the second 0, 2, ... 8
+    assert maxima.tolist() == [[9.0, 5.0]]
+    assert places.tolist() == [[5, 4]]
+
+
 def test_enormous_windows_cost_what_the_image_costs():
     x = minidl.ones(1, 1, 5, requires_grad=True)
     out = F.avg_pool1d(x, 2**32, 1, 2**31, count_include_pad=False)

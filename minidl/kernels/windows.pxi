@@ -28,8 +28,8 @@ cdef int fill_windows(str name, window_shape *shape, cnp.ndarray x, cnp.ndarray 
         stop = first + total
         third = stop + total
         for o in range(shape.output[d]):
-            if not 0 <= first[o] < stop[o] <= shape.input[d] or (o > 0 and (first[o - 1] > first[o] or stop[o - 1] > stop[o])) \
-                    or third[o] == 0 or (not mean and third[o] < 0):
+            if not 0 <= first[o] < stop[o] <= shape.input[d] or third[o] == 0 or (not mean and third[o] < 0) \
+                    or (mean and o > 0 and (first[o - 1] > first[o] or stop[o - 1] > stop[o])):
                 raise ValueError(f"{name}: window {o} of axis {d} does not fit, got {first[o]} to {stop[o]}, {third[o]}")
         shape.first[d] = first
         shape.stop[d] = stop
