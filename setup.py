@@ -167,7 +167,7 @@ def extensions():
 class BuildInParallel(build_ext):
     """Extensions side by side, each with its own folder of objects: they share sources that are compiled with different flags.
 
-    All at once, however few the processors: three levels of the same length on two of them would else take the time of four.
+    All at once, however few the processors: three levels of the same length on two of them would otherwise take the time of four.
     """
 
     def finalize_options(self):

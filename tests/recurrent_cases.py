@@ -118,10 +118,11 @@ def layer_cases(rng, dtype):
 
 
 def stack_cases(rng, dtype):
-    """Two layers at once: fewer and more rows than a chunk has, steps that are no multiple of those of a link, widths with shared tails."""
+    """Two layers at once: fewer and more rows than a chunk has, steps that are no multiple of those of a link, widths with shared tails;
+    the last is large enough for threads."""
     sizes = [
         (1, 16, 5, 1, False), (1, 40, 17, 21, False), (2, 25, 7, 19, True), (3, 9, 4, [17, 17, 9], False), (9, 50, 20, 11, False),
-        (0, 4, 2, 3, False),
+        (0, 4, 2, 3, False), (2, 64, 32, 60, False),
     ]  # fmt: skip
     for cell in GATES:
         for i, size in enumerate(sizes):

@@ -147,6 +147,21 @@ def test_a_stride_beyond_the_image_costs_nothing(rng):
         ("conv_grads", [*np.ones((3, 1, 1, 1, 1)), np.ones((1, 1, 1, 0)), np.ones((1, 1, 1, 1)), None, (1, 1), (0, 0), (1, 1), 1]),
         ("conv", [*np.ones((2, 1, 1, 1, 1)), None, np.ones((1, 1, 1, 1)), (1 << 62,), (1 << 62,), (1,), 1, False]),
         ("gemm", [np.broadcast_to(1.0, (1, 1 << 59)), np.broadcast_to(1.0, (1 << 59, 1)), np.ones((1, 1)), None, False]),
+        *(
+            ("affine_grads", [[np.ones((4, 2))], [[(np.ones((5, 3)), None, *parts)]], [[np.ones((2, 3))]], [None], None, None])
+            for parts in (
+                [],
+                [np.zeros(4, np.int64), np.ones((1, 3))],
+                [np.zeros(4, np.int64), np.ones((1, 3)), np.zeros(4, np.int64), None],
+                [np.zeros(4, np.int64), np.ones((1, 2)), np.zeros(4, np.int64)],
+                [np.zeros(4, np.int64), np.ones(3), np.zeros(4, np.int64)],
+                [np.zeros(4, np.int64), np.ones((1, 3), np.float32), np.zeros(4, np.int64)],
+                [np.zeros(4, np.int64), np.ones((1, 3)), np.full(4, -1)],
+                [np.zeros(4, np.int64), np.ones((1, 3)), np.ones(4, np.int64)],
+                [np.zeros(4, np.int64), np.ones((1, 3)), np.zeros(3, np.int64)],
+                [np.zeros(4, np.int64), np.ones((1, 3)), np.zeros(4, np.int32)],
+            )
+        ),
         ("sgd_step", [[None], [None], None, 0.1, 0.0, 0.0, 0.0, False, False, False]),
         ("sgd_step", [[np.ones(2)], [None], None, 0.1, 0.0, 0.0, 0.0, False, False, False]),
         ("sgd_step", [[np.ones(2)], [np.ones(2)], [None], 0.1, 0.9, 0.0, 0.0, False, False, False]),

@@ -137,12 +137,12 @@ def with_inputs(position, value):
     return changed(position, value, inputs=4)
 
 
-def changed_back(position, value, directions=1):
+def changed_back(position, value, directions=1, inputs=4):
     """The same of a call backward that makes the gradient of x."""
 
     def call():
         case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), directions, True, False, False, 1.0)
-        _, arguments, _ = case.backward(whole=True, inputs=4)
+        _, arguments, _ = case.backward(whole=True, inputs=inputs)
         arguments[position] = value(arguments[position])
         compiled.recurrent_grad(*arguments, 1)
 
@@ -178,6 +178,11 @@ OUT_OF_BOUNDS = {
     "a layer above one alone": changed(22, lambda _: np.zeros((20, 3))),
     "a layer above one alone, backward": changed_back(24, lambda _: np.zeros((20, 3))),
     "w_above of another size": changed(22, lambda _: np.zeros((20, 4)), directions=2),
+    "b_above without w_above": changed(23, lambda _: np.zeros(20), directions=2),
+    "w_above of another size, backward": changed_back(24, lambda _: np.zeros((20, 4)), directions=2, inputs=0),
+    "w_above of float32": changed(22, lambda _: np.zeros((20, 3), np.float32), directions=2),
+    "w_above and x": changed(22, lambda _: np.zeros((20, 3)), directions=2, inputs=4),
+    "w_above and grad_x": changed_back(24, lambda _: np.zeros((20, 3)), directions=2),
     "b_above of another size": changed(23, lambda _: np.zeros(19), directions=2, above=np.zeros((20, 3))),
 }
 

@@ -76,7 +76,7 @@ cdef extern from "kernels.h" nogil:
         const void *w_ih
         const void *b_ih
         const void *b_hh
-        const void *bias
+        const void *b_above
         const void *w_hh
         const void *b_hn
         const void *w_hr

@@ -71,19 +71,19 @@ cdef Py_ssize_t row_stride(cnp.ndarray x) except -1:
     return strides[1]
 
 
-cdef const int64_t *numbers_of(cnp.ndarray index, Py_ssize_t rows, Py_ssize_t n_rows, Py_ssize_t n_first) except? NULL:
-    """An index of rows, checked that every number is one of a row."""
+cdef const int64_t *numbers_of(str name, cnp.ndarray index, Py_ssize_t rows, Py_ssize_t n_rows, Py_ssize_t n_first) except? NULL:
+    """Numbers of rows, of which the first n_first count from -1 downwards, checked."""
     cdef const int64_t *number
     cdef Py_ssize_t i
     cdef int64_t least = 0, most = -1
     if cnp.PyArray_TYPE(index) != cnp.NPY_INT64 or cnp.PyArray_NDIM(index) != 1 or index.shape[0] != rows:
-        raise ValueError(f"affine_grads: an index must be a vector of int64 with {rows} values, got {index.dtype} {(<object> index).shape}")
+        raise ValueError(f"affine_grads: {name} must be a vector of int64 with {rows} values, got {index.dtype} {(<object> index).shape}")
     same_kind(index, index)
     number = <const int64_t *> data(index)
     for i in range(rows):
         least, most = min(least, number[i]), max(most, number[i])
     if least < -n_first or most >= n_rows:
-        raise ValueError(f"affine_grads: an index must go from {-n_first} to {n_rows - 1}, got {least} to {most}")
+        raise ValueError(f"affine_grads: {name} must go from {-n_first} to {n_rows - 1}, got {least} to {most}")
     return number
 
 
@@ -98,20 +98,22 @@ cdef int affine_input_of(affine_input *to, cnp.ndarray grad, object given) excep
         if x.shape[0] != grad.shape[0]:
             raise ValueError(f"affine_grads: an input must have {grad.shape[0]} rows, got shape {(<object> x).shape}")
         return 0
-    if len(given) > 3:
+    if len(given) != 3 and len(given) != 5:
+        raise ValueError(f"affine_grads: an input has 3 parts (rows, first, index) or 5 (and mask, group), got {len(given)}")
+    if len(given) == 5:
         mask = given[3]
         same_kind(grad, mask)
         if cnp.PyArray_NDIM(mask) != 2 or mask.shape[1] != to.width:
             raise ValueError(f"affine_grads: a mask must have {to.width} columns, got shape {(<object> mask).shape}")
-        to.mask, to.group = data(mask), numbers_of(given[4], grad.shape[0], mask.shape[0], 0)
+        to.mask, to.group = data(mask), numbers_of("group", given[4], grad.shape[0], mask.shape[0], 0)
     if given[1] is None:
-        to.index = numbers_of(given[2], grad.shape[0], x.shape[0], grad.shape[0])
+        to.index = numbers_of("index", given[2], grad.shape[0], x.shape[0], grad.shape[0])
         return 0
     first = given[1]
     to.first_step, to.first = row_stride(first), cnp.PyArray_DATA(first)
     if cnp.PyArray_TYPE(first) != cnp.PyArray_TYPE(grad) or first.shape[1] != to.width:
         raise ValueError(f"affine_grads: first must have {to.width} columns of {grad.dtype}, got {first.dtype} {(<object> first).shape}")
-    to.index = numbers_of(given[2], grad.shape[0], x.shape[0], first.shape[0])
+    to.index = numbers_of("index", given[2], grad.shape[0], x.shape[0], first.shape[0])
     return 0
 
 
@@ -152,7 +154,7 @@ cdef int affine_map_of(affine_map *to, cnp.ndarray grad, list inputs, list grad_
 
 def affine_grads(
     list grads,                  # IN   one or two of (N, U), rows contiguous: as many as there are maps
-    list inputs,                 # IN   of each at most two of (N, D), rows contiguous, or of (rows, first or None, index[, mask, group])
+    list inputs,                 # IN   of each at most two of (N, D), rows contiguous, or of parts of one: see the twin
     list grad_weights,           # OUT  of each as many of (U, D), C-contiguous
     list grad_bias,              # OUT  of each (U,) or None
     list weight,                 # IN   of each (U, D), rows contiguous, or None for all

@@ -110,7 +110,7 @@ cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, 
     return 0
 
 
-cdef int stack_of(recurrent_shape *shape, recurrent_arrays *arrays, cnp.ndarray first, cnp.ndarray w_above) except -1:
+cdef int two_layers(recurrent_shape *shape, recurrent_arrays *arrays, cnp.ndarray first, cnp.ndarray w_above) except -1:
     """The second of two directions is the layer above the first instead."""
     if shape.directions != 2:
         raise ValueError(f"recurrent: two layers are run at once, got {shape.directions}")
@@ -142,7 +142,7 @@ def recurrent(
     cnp.ndarray starts,          # IN    (T,) int64
     cnp.ndarray sizes,           # IN    (T,) int64, never rising
     Py_ssize_t row_step,
-    cnp.ndarray w_above,         # IN    (G U, H) of two layers instead of two directions: W_ih of the upper one, its gates are OUT; or None
+    cnp.ndarray w_above,         # IN    (G U, H) or None: W_ih of the upper of two layers instead of directions, its gates are OUT
     cnp.ndarray b_above,         # IN    (G U,), its bias, or None
     int n_threads,
 ):
@@ -166,11 +166,13 @@ def recurrent(
         arrays[d].h_n = block_of(first, h_n[d], shape.batch, shape.width, True, NULL)
         if shape.cell == 2:
             arrays[d].c_n = block_of(first, c_n[d], shape.batch, shape.units, True, NULL)
+    if w_above is None and b_above is not None:
+        raise ValueError("recurrent: b_above belongs to w_above")
     if w_above is not None:
         if x is not None:
             raise ValueError("recurrent: of two layers the input product of the lower one is given")
-        stack_of(&shape, arrays, first, w_above)
-        arrays[1].bias = bias_of(first, None if b_above is None else [b_above], 0, shape.sums)
+        two_layers(&shape, arrays, first, w_above)
+        arrays[1].b_above = bias_of(first, None if b_above is None else [b_above], 0, shape.sums)
     block = scratch(table.recurrent_scratch(&shape), table)
     with nogil:
         table.recurrent(&shape, arrays, block.pointer, n_threads)
@@ -190,7 +192,7 @@ def recurrent_grad(
     list out,                    # IN    [(rows, H)], rows contiguous
     list cells,                  # IN    [(rows, U)] of an lstm, or None
     list extra,                  # IN    [(rows, U)] as `recurrent` filled it, or None
-    list grad_out,               # IN    [(rows, H)], rows contiguous
+    list grad_out,               # IN    [(rows, H)], rows contiguous; with w_above the first is OUT
     list grad_h_n,               # IN    [(N, H)], or None: zeros
     list grad_c_n,               # IN    [(N, U)] of an lstm, or None: zeros
     cnp.ndarray grad_x,          # OUT   (rows, D), or None: the caller makes it
@@ -201,7 +203,7 @@ def recurrent_grad(
     cnp.ndarray starts,          # IN    (T,) int64
     cnp.ndarray sizes,           # IN    (T,) int64, never rising
     Py_ssize_t row_step,
-    cnp.ndarray w_above,         # IN    (G U, H) of two layers instead of two directions: grad_out of the lower one is then OUT, or None
+    cnp.ndarray w_above,         # IN    (G U, H) or None: W_ih of the upper of two layers, grad_out[0] is then OUT
     int n_threads,
 ):
     """Backward through time: gradients of the sums that enter the gates, of the initial states, and of x."""
@@ -236,7 +238,7 @@ def recurrent_grad(
             arrays[d].grad_c_n = optional_block(first, grad_c_n, d, shape.batch, shape.units, False)
             arrays[d].grad_c0 = optional_block(first, grad_c0, d, shape.batch, shape.units, True)
     if w_above is not None:
-        stack_of(&shape, arrays, first, w_above)
+        two_layers(&shape, arrays, first, w_above)
     block = scratch(table.recurrent_grad_scratch(&shape), table)
     with nogil:
         table.recurrent_grad(&shape, arrays, block.pointer, n_threads)

@@ -23,10 +23,10 @@ __all__ = []
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
 TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
-BESIDE_ROWS = 3  # from more sequences on two threads share those of one layer
-BESIDE_BYTES = 240_000  # from more recurrent weights on they share its units
+BESIDE_ROWS = 3  # of more sequences each of two threads takes some, in any layer (recurrent.h: share_work)
+SHARED_BYTES = 240_000  # of so many recurrent weights each takes some (recurrent.h: SHARED_STEP_NS, at 60 bytes in one)
 BESIDE_STEPS = 16  # fewer are over before the second thread has begun
-BESIDE_PRODUCTS = 600_000  # the same of multiply-adds with the state
+BESIDE_PRODUCTS = 600_000  # fewer multiply-adds with the state do not pay for a second thread
 N_OTHERS = 9  # arguments of `Recurrent` before the weights
 PER_DIRECTION = 6  # weights of a direction: w_ih, w_hh, b_ih, b_hh, w_hr, peephole, None for those that it lacks
 
@@ -113,10 +113,10 @@ class Recurrent(Function, arrays=True):
             kept.append(Layer(cell, update_sign, steps, weights[number * own : (number + 1) * own], masks and list(masks[number])))
         number = 0
         while number < layers:
-            some = kept[number : number + 1 + beside(kept[number])]
-            own_states = of_layers(states, number, len(some), layers)
-            out = some[0].forward(out, *own_states) if len(some) == 1 else forward_pair(*some, out, *own_states)
-            number += len(some)
+            count = 2 if number + 1 < layers and side_by_side(*kept[number : number + 2]) else 1
+            some, own_states = kept[number : number + count], of_layers(states, number, count, layers)
+            out = some[0].forward(out, *own_states) if count == 1 else forward_pair(*some, out, *own_states)
+            number += count
         for layer, trace in zip(kept, traces or ()):  # noqa: B905 (one of each, or no traces)
             trace.ran(cell, steps, layer.gates, layer.outs, layer.cells)
         if True in ctx.needs_input_grad:
@@ -141,7 +141,7 @@ class Recurrent(Function, arrays=True):
 
         number, below = n_layers, True
         while number > 0 and below:
-            count = 2 if number > 1 and goes_below(number - 1) and beside(layers[-2]) else 1
+            count = 2 if number > 1 and goes_below(number - 1) and side_by_side(*layers[-2:]) else 1
             some, number = layers[-count:], number - count
             del layers[-count:]
             first, below = N_OTHERS + number * own, goes_below(number)
@@ -160,12 +160,13 @@ def of_layers(states, number, count, layers):
     return [each and each[len(each) * number // layers : len(each) * (number + count) // layers] for each in states]
 
 
-def beside(layer):
-    """Whether a layer and the one above it run side by side: where one thread alone runs each, by the size alone."""
-    steps, w_hh = layer.steps, layer.kinds[1]
+def side_by_side(lower, upper):
+    """Whether a layer and the one above it run at once: of a size that one thread alone would run, with weights of the same kinds."""
+    steps, w_hh = lower.steps, lower.kinds[1]
     if len(w_hh) > 1 or not 0 < steps.batch <= BESIDE_ROWS or len(steps.sizes) < BESIDE_STEPS:
         return False
-    return w_hh[0].nbytes <= BESIDE_BYTES and steps.n_rows * w_hh[0].size >= BESIDE_PRODUCTS
+    alike = all((a is None) == (b is None) for a, b in zip(lower.kinds, upper.kinds, strict=True))
+    return alike and w_hh[0].nbytes < SHARED_BYTES and steps.n_rows * w_hh[0].size >= BESIDE_PRODUCTS
 
 
 class Layer:
@@ -221,7 +222,7 @@ class Layer:
         cell, steps, rows, gates, h0, c0, outs = self.cell, self.steps, self.rows, self.gates, self.h0, self.c0, self.outs
         w_ih, w_hh, _, _, w_hr, peephole = self.kinds
         count, width = len(w_hh), w_hh[0].shape[1]
-        grad_gates, grad_h = self.begin_back(traces, overwrites)
+        grad_gates, grad_h = self.begin_back(overwrites, traces is not None)
         grad_x = empty(self.x_shape, rows.dtype) if need_x else None
         back = (w_ih, grad_x.reshape(rows.shape)) if need_x else ()
         with_state = need_x and self.together and count == 1
@@ -234,16 +235,13 @@ class Layer:
             traces[0].ran_back(steps, grad_h)
         return grad_x, self.weight_grads(needs, grad_gates, grad_h, () if with_state else back)
 
-    def arrays(self):
-        return self.cells, self.extra
-
-    def begin_back(self, traces, overwrites):
-        """Room for the gradients of the sums, and for those of the states where somebody needs them."""
+    def begin_back(self, overwrites, traced):
+        """Room for the gradients of the sums, and for those of the states where these are traced or go through a projection."""
         w_hh, n_rows = self.kinds[1], len(self.rows)
         sums, width = w_hh[0].shape
         n_sums = sums + (sums // N_GATES[self.cell] if self.cell == "gru" else 0)
         grad_gates = self.gates if overwrites else [empty((n_rows, n_sums), each.dtype) for each in w_hh]
-        wanted = traces is not None or self.kinds[4] is not None
+        wanted = traced or self.kinds[4] is not None
         return grad_gates, [empty((n_rows, width), each.dtype) for each in w_hh] if wanted else None
 
     def weight_grads(self, needs, grad_gates, grad_h, back):
@@ -258,31 +256,31 @@ class Layer:
 
 def forward_pair(lower, upper, x, h0, c0, h_n, c_n):
     """Run two layers of one direction side by side, the upper some steps behind; the kernel makes its input product."""
-    steps, kinds = lower.steps, both(lower.kinds, upper.kinds)
+    steps, (_, w_hh, _, _, w_hr, peephole) = lower.steps, joined(lower.kinds, upper.kinds)
     out = upper.begin(lower.begin(x, h0 and h0[:1], c0 and c0[:1]), h0 and h0[1:], c0 and c0[1:])
     lower.together = upper.together = False
     inside = input_products(lower.cell, lower.rows, lower.kinds, lower.gates)
     bias, own_inside = input_biases(lower.cell, upper.kinds, 0)
-    _, w_hh, _, _, w_hr, peephole = kinds
+    (w_above,), *_ = upper.kinds
     kernels.recurrent(
         lower.cell, lower.update_sign, None, None, None, None, lower.gates + upper.gates, w_hh, inside and [*inside, own_inside], w_hr,
-        peephole, *both((lower.mask,), (upper.mask,)), h0, c0, lower.outs + upper.outs, *both(lower.arrays(), upper.arrays()), h_n, c_n,
-        steps.starts, steps.sizes, steps.row_step, upper.kinds[0][0], bias, n_threads(),
+        peephole, *joined((lower.mask,), (upper.mask,)), h0, c0, lower.outs + upper.outs,
+        *joined((lower.cells, lower.extra), (upper.cells, upper.extra)), h_n, c_n, steps.starts, steps.sizes, steps.row_step, w_above,
+        bias, n_threads(),
     )  # fmt: skip
     return out
 
 
 def backward_pair(lower, upper, needs, need_x, grad_out, grad_h_n, grad_c_n, grad_h0, grad_c0, traces, overwrites):
     """The same back through time, the lower layer some steps behind; the kernel makes the gradient of its output."""
-    steps, (_, w_hh, _, _, w_hr, peephole) = lower.steps, both(lower.kinds, upper.kinds)
+    steps, (_, w_hh, _, _, w_hr, peephole), (w_above,) = lower.steps, joined(lower.kinds, upper.kinds), upper.kinds[0]
     width, dtype = w_hh[0].shape[1], lower.rows.dtype
-    grad_gates, grad_h = both(lower.begin_back(traces, overwrites), upper.begin_back(traces, overwrites))
+    grad_gates, grad_h = joined(*(each.begin_back(overwrites, traces is not None) for each in (lower, upper)))
     grad_outs = [empty((len(lower.rows), width), dtype), grad_out.reshape(len(lower.rows), width)]
     kernels.recurrent_grad(
-        lower.cell, lower.update_sign, lower.gates + upper.gates, None, w_hh, w_hr, peephole, *both((lower.mask,), (upper.mask,)),
-        *both((lower.h0, lower.c0, lower.outs), (upper.h0, upper.c0, upper.outs)), *both(lower.arrays(), upper.arrays()), grad_outs,
-        grad_h_n, grad_c_n, None, grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, upper.kinds[0][0],
-        n_threads(),
+        lower.cell, lower.update_sign, lower.gates + upper.gates, None, w_hh, w_hr, peephole,
+        *joined(*((each.mask, each.h0, each.c0, each.outs, each.cells, each.extra) for each in (lower, upper))), grad_outs, grad_h_n,
+        grad_c_n, None, grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, w_above, n_threads(),
     )  # fmt: skip
     grad_x = empty(lower.x_shape, dtype) if need_x else None
     back = (lower.kinds[0], grad_x.reshape(lower.rows.shape)) if need_x else ()
@@ -295,8 +293,8 @@ def backward_pair(lower, upper, needs, need_x, grad_out, grad_h_n, grad_c_n, gra
     return grad_x, found
 
 
-def both(of_lower, of_upper):
-    """Lists of two layers, or None of both, each as one."""
+def joined(of_lower, of_upper):
+    """The lists of two layers, each pair as one; None where both have none."""
     return [None if a is None else a + b for a, b in zip(of_lower, of_upper, strict=True)]
 
 

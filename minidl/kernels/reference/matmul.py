@@ -19,7 +19,7 @@ def affine_grads(grads, inputs, grad_weights, grad_bias, weight, grad_x, n_threa
     With a weight (U, D) per map also grad_x (N, D), of the x that all maps share: the sum of grad weight over the maps.
 
     x is a matrix (N, D), or (rows, first, index): row r of x is then rows[index[r]] or, where the index is negative, first[-1 - index[r]]
-    (zeros where `first` is None). (rows, first, index, mask, group): row r counts times mask[group[r]].
+    (zeros where `first` is None). In (rows, first, index, mask, group) row r is multiplied by mask[group[r]]: mask (groups, D), group (N,).
     """
     for grad, own_inputs, own_weights, own_bias in zip(grads, inputs, grad_weights, grad_bias, strict=True):
         for x, grad_weight in zip(own_inputs, own_weights, strict=True):

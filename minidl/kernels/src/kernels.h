@@ -50,9 +50,9 @@ typedef struct {
 
 /* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. Without first states, or
  * gradients of the last ones, these are zero; gradients of first states are made where there are arrays for them. Of the upper of two stacked
- * layers w_ih and `bias` make its input product from the lower one's output, whose gradient goes to the lower one's grad_out. */
+ * layers w_ih and `b_above` make its input product from the lower one's output, whose gradient goes to the lower one's grad_out. */
 typedef struct {
-    const void *x, *w_ih, *b_ih, *b_hh, *bias, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
+    const void *x, *w_ih, *b_ih, *b_hh, *b_above, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
     void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_x, *grad_gates, *grad_h, *grad_h0, *grad_c0;
     ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
@@ -60,7 +60,7 @@ typedef struct {
 
 /* What one weight of an affine map was multiplied with: a row of `width` values per row of the gradient. Row r lies at number r of `rows`;
  * with an index at number index[r] of `rows` or, where that is negative, at number -1 - index[r] of `first` (NULL: it is zero). With a mask it
- * counts times row group[r] of that. */
+ * is multiplied by row group[r] of the mask. */
 typedef struct {
     ptrdiff_t width;
     const void *rows, *first;

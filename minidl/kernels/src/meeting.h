@@ -4,7 +4,8 @@
  * Those who wait spin, since the others are usually close behind. Who is not there after some fifty microseconds has lost its core to
  * another process or, in a team of more threads than cores, to those who spin: then they sleep between looks, which gives cores away and
  * keeps the claim on them. (Yielding instead, Linux 6.18 takes the yielder's turn away: with a busy process per core a region of 50 us
- * then took 7 ms. Spinning ten times as long, a team of four on two cores takes twice the time.) */
+ * then took 7 ms. Spinning ten times as long, a team of four on two cores takes twice the time.) One who waits for several steps of another
+ * may sleep a little at the beginning, while the other packs its weights. */
 #ifndef MINIDL_MEETING_H
 #define MINIDL_MEETING_H
 

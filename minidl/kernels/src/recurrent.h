@@ -33,6 +33,7 @@
 
 #define K_BLOCK 512           /* steps of a sum between two stores of its tile */
 #define CHUNK_ROWS (4 * MR)
+#define SHARED_STEP_NS 4000.0 /* a step of so long pays for two meetings (ops/recurrent.py: SHARED_BYTES) */
 #define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows, for rows enough up to twice of it */
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
@@ -138,6 +139,15 @@ static void NAME(row_product)(const REAL *panel, isize sum, isize width, const N
     }
 }
 
+/* The sums of a tile for the rows of A, those of its panels CHUNK_ROWS * NR apart. */
+static void NAME(tile_product)(const NAME(panels) * p, isize tile, const NAME(factor) * a, REAL *sums) {
+    const isize width = NAME(panel_width)(p, tile), panels = NAME(tile_panels)(p, tile);
+    for (isize i = 0; i < panels; i++) NAME(row_product)(NAME(panel)(p, tile, i), p->k, width, a, sums + i * CHUNK_ROWS * NR);
+}
+
+/* How far the sums of different blocks are apart in these. */
+INLINE isize NAME(sum_step)(const NAME(panels) * p, isize tile) { return NAME(is_shared)(p, tile) ? NAME(tile_cols)(p, tile) : CHUNK_ROWS * NR; }
+
 /* Rows of step t that are worked on together, found once for all tiles where these are all rows: their sequences, where these have the step,
  * the cell (lstm) or state (gru) before it, and whether they end with it. */
 typedef struct {
@@ -225,7 +235,7 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const double step_ns = product_ns > reading_ns ? product_ns : reading_ns;
     const int by_rows = s->batch >= 2 * MR * team || (s->batch >= MR * team && weights <= 2 * CACHE_BYTES)
         || (s->batch >= 4 * team && weights <= CACHE_BYTES);
-    const int by_units = !by_rows && team > 1 && step_ns >= 4000.0 && ceil_div(s->units, NR) >= team;
+    const int by_units = !by_rows && team > 1 && step_ns >= SHARED_STEP_NS && ceil_div(s->units, NR) >= team;
     w->dealt = s->sizes[s->steps - 1] < s->batch;
     w->row_team = w->parts = 1;
     w->row_rank = w->part = 0;
@@ -243,14 +253,20 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     return 1;
 }
 
+/* Nanoseconds that a run takes one thread; two stacked layers multiply the output of one of them as well. */
+static double NAME(run_cost)(const recurrent_shape *s) {
+    const double factors = s->directions * (s->width + s->inputs) + s->stacked * s->width;
+    return (double)s->rows * s->sums * (2.0 * factors / FLOPS_PER_NS + 0.2 * s->directions);
+}
+
 /* Run `work` for each direction by a team of threads. Two stacked layers are work of one thread each; `leader` is the one that the other follows. */
 typedef void (*NAME(recurrent_work))(NAME(worker) * worker, REAL *scratch, int rank, int team);
 
-static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_arrays *arrays, REAL *scratch, isize per_direction, double cost,
+static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_arrays *arrays, REAL *scratch, isize per_direction,
                                  NAME(recurrent_work) work, int leader, int n_threads) {
     meeting others[2] = {{0}, {0}};
     progress made = {0};
-    const int directions = (int)shape->directions, stacked = shape->stacked, team = team_begin(n_threads, cost);
+    const int directions = (int)shape->directions, stacked = shape->stacked, team = team_begin(n_threads, NAME(run_cost)(shape));
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();

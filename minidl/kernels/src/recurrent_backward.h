@@ -253,8 +253,7 @@ isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {
 
 void NAME(recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
-    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * (shape->width + shape->inputs) / FLOPS_PER_NS + 0.2);
-    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, cost, NAME(backward_work), 1, n_threads);
+    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, NAME(backward_work), 1, n_threads);
 }
 
 #endif

@@ -165,13 +165,11 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     factor.at = w->arrays->out;
     factor.cut = second ? p->k : w->shape->width;
     for (isize tile = begin; tile < end; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), panels = NAME(tile_panels)(p, tile);
-        const isize width = NAME(panel_width)(p, tile), sum_step = panels < p->blocks ? n : CHUNK_ROWS * NR;
-        const REAL *panel = NAME(panel)(p, tile, 0);
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), sum_step = NAME(sum_step)(p, tile);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             if (tile == begin || rows > CHUNK_ROWS) NAME(find_rows)(w, second, t, first, &chunk, &factor);
             if (!second) NAME(fetch_gates)(w, start, n, t, &chunk);
-            for (isize i = 0; i < panels; i++) NAME(row_product)(panel + i * p->k * width, p->k, width, &factor, sums + i * CHUNK_ROWS * NR);
+            NAME(tile_product)(p, tile, &factor, sums);
             if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, sum_step, &chunk);
             else
                 for (isize i = 0; i < chunk.count; i++) NAME(second_units)(w, start, n, sums + i * NR, &chunk, i);
@@ -250,8 +248,7 @@ isize NAME(recurrent_scratch)(const recurrent_shape *shape) {
 
 void NAME(recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
-    const double rows = (double)shape->rows * shape->directions, cost = rows * shape->sums * (2.0 * (shape->width + shape->inputs) / FLOPS_PER_NS + 0.2);
-    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, cost, NAME(forward_work), 0, n_threads);
+    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, NAME(forward_work), 0, n_threads);
 }
 
 #endif

@@ -20,9 +20,8 @@ static void NAME(link_rows)(const NAME(link) * l, const isize *rows, isize count
     for (isize i = 0; i < count; i++) factor.row[0][i] = rows[i] * l->from_row;
     NAME(cut_rows)(&factor, p, count);
     for (isize tile = 0; tile < p->tiles; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), panels = NAME(tile_panels)(p, tile);
-        const isize width = NAME(panel_width)(p, tile), sum_step = panels < p->blocks ? n : CHUNK_ROWS * NR;
-        for (isize i = 0; i < panels; i++) NAME(row_product)(NAME(panel)(p, tile, i), p->k, width, &factor, sums + i * CHUNK_ROWS * NR);
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), sum_step = NAME(sum_step)(p, tile);
+        NAME(tile_product)(p, tile, &factor, sums);
         for (isize i = 0; i < count; i++)
             for (isize block = 0; block < p->blocks; block++) {
                 const isize at = block * l->block_step + start;
@@ -69,7 +68,7 @@ static void NAME(link_forward)(NAME(worker) * w, REAL **at) {
     l->to = a->gates;
     l->to_row = a->gates_row;
     l->block_step = s->units;
-    l->bias = a->bias;
+    l->bias = a->b_above;
     NAME(pack_tiles)(&l->panels, &part, 0, l->panels.tiles);
 }
 
