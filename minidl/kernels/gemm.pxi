@@ -72,7 +72,7 @@ cdef Py_ssize_t row_stride(cnp.ndarray x) except -1:
 
 
 cdef const int64_t *numbers_of(str name, cnp.ndarray index, Py_ssize_t rows, Py_ssize_t n_rows, Py_ssize_t n_first) except? NULL:
-    """Numbers of rows, of which the first n_first count from -1 downwards, checked."""
+    """A vector of row numbers, checked: from 0 on of n_rows rows, from -1 downwards of n_first others."""
     cdef const int64_t *number
     cdef Py_ssize_t i
     cdef int64_t least = 0, most = -1

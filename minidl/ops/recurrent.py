@@ -165,8 +165,9 @@ def side_by_side(lower, upper):
     steps, w_hh = lower.steps, lower.kinds[1]
     if len(w_hh) > 1 or not 0 < steps.batch <= BESIDE_ROWS or len(steps.sizes) < BESIDE_STEPS:
         return False
-    alike = all((a is None) == (b is None) for a, b in zip(lower.kinds, upper.kinds, strict=True))
-    return alike and w_hh[0].nbytes < SHARED_BYTES and steps.n_rows * w_hh[0].size >= BESIDE_PRODUCTS
+    if w_hh[0].nbytes >= SHARED_BYTES or steps.n_rows * w_hh[0].size < BESIDE_PRODUCTS:
+        return False
+    return all((a is None) == (b is None) for a, b in zip(lower.kinds, upper.kinds, strict=True))
 
 
 class Layer:
@@ -262,11 +263,10 @@ def forward_pair(lower, upper, x, h0, c0, h_n, c_n):
     inside = input_products(lower.cell, lower.rows, lower.kinds, lower.gates)
     bias, own_inside = input_biases(lower.cell, upper.kinds, 0)
     (w_above,), *_ = upper.kinds
+    gates, mask, *filled = joined(*((each.gates, each.mask, each.outs, each.cells, each.extra) for each in (lower, upper)))
     kernels.recurrent(
-        lower.cell, lower.update_sign, None, None, None, None, lower.gates + upper.gates, w_hh, inside and [*inside, own_inside], w_hr,
-        peephole, *joined((lower.mask,), (upper.mask,)), h0, c0, lower.outs + upper.outs,
-        *joined((lower.cells, lower.extra), (upper.cells, upper.extra)), h_n, c_n, steps.starts, steps.sizes, steps.row_step, w_above,
-        bias, n_threads(),
+        lower.cell, lower.update_sign, None, None, None, None, gates, w_hh, inside and [*inside, own_inside], w_hr, peephole, mask, h0, c0,
+        *filled, h_n, c_n, steps.starts, steps.sizes, steps.row_step, w_above, bias, n_threads(),
     )  # fmt: skip
     return out
 
@@ -277,10 +277,10 @@ def backward_pair(lower, upper, needs, need_x, grad_out, grad_h_n, grad_c_n, gra
     width, dtype = w_hh[0].shape[1], lower.rows.dtype
     grad_gates, grad_h = joined(*(each.begin_back(overwrites, traces is not None) for each in (lower, upper)))
     grad_outs = [empty((len(lower.rows), width), dtype), grad_out.reshape(len(lower.rows), width)]
+    gates, *kept = joined(*((each.gates, each.mask, each.h0, each.c0, each.outs, each.cells, each.extra) for each in (lower, upper)))
     kernels.recurrent_grad(
-        lower.cell, lower.update_sign, lower.gates + upper.gates, None, w_hh, w_hr, peephole,
-        *joined(*((each.mask, each.h0, each.c0, each.outs, each.cells, each.extra) for each in (lower, upper))), grad_outs, grad_h_n,
-        grad_c_n, None, grad_gates, grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, w_above, n_threads(),
+        lower.cell, lower.update_sign, gates, None, w_hh, w_hr, peephole, *kept, grad_outs, grad_h_n, grad_c_n, None, grad_gates,
+        grad_h, grad_h0, grad_c0, steps.starts, steps.sizes, steps.row_step, w_above, n_threads(),
     )  # fmt: skip
     grad_x = empty(lower.x_shape, dtype) if need_x else None
     back = (lower.kinds[0], grad_x.reshape(lower.rows.shape)) if need_x else ()
