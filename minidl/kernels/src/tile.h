@@ -48,8 +48,12 @@ typedef struct {
 #define B_DENSE 0
 #define B_OFFSETS 1
 
+/* C is wanted at the end: it comes nearer row by row during the first steps of the sum. All rows at once are more lines than a core can wait for. */
+#define STEPS_PER_ROW 8
+
 INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const int b_kind, const NAME(tile_job) *job) {
     vec acc[MR_TALL][NV];
+    const int by_row = a_kind == A_PACKED;
     const isize ldc = job->ldc, ldb = job->ldb, a_step = a_kind == A_PACKED && job->a_step == 0 ? rows : job->a_step;
     const isize *b_row = job->b_row;
     REAL *c = job->c;
@@ -59,7 +63,7 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
         UNROLL(4)
         for (int j = 0; j < vecs; j++) {
             acc[i][j] = (vec){0};
-            if (job->add) __builtin_prefetch(c + i * ldc + j * LANES, 1);
+            if (!by_row && job->add) __builtin_prefetch(c + i * ldc + j * LANES, 1);
         }
 
     for (isize block = 0; block < job->n_blocks; block++) {
@@ -72,6 +76,10 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
         isize step = 0;
         for (isize k = 0; k < kc; k++) {
             vec b_k[NV];
+            if (by_row && k < rows * STEPS_PER_ROW && k % STEPS_PER_ROW == 0) {
+                UNROLL(4)
+                for (int j = 0; j < vecs; j++) __builtin_prefetch(c + k / STEPS_PER_ROW * ldc + j * LANES, 1);
+            }
             const REAL *b_at = b_kind == B_OFFSETS ? b + b_row[k] : b;
             UNROLL(4)
             for (int j = 0; j < vecs; j++) {
