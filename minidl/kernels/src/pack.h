@@ -49,10 +49,19 @@ static void NAME(transpose)(REAL *restrict to, isize to_row, const REAL *restric
         for (k = 0; k < kc; k++) to[k * to_row + j] = from[j * from_row + k * from_step];
 }
 
+/* Runs that are far apart: the processor does not see by itself which is next. */
+#define STEPS_AHEAD 8
+INLINE void bring_run(const REAL *from, isize n) {
+    for (isize i = 0; i < n; i += 64 / (isize)sizeof(REAL)) __builtin_prefetch(from + i);
+}
+
 /* Some columns of a panel whose rows are `width` apart. */
 static void NAME(pack_into)(REAL *restrict to, isize width, const REAL *restrict from, isize j_stride, isize k_stride, isize n, isize kc) {
     if (j_stride == 1)
-        for (isize k = 0; k < kc; k++) copy_run(to + k * width, from + k * k_stride, n);
+        for (isize k = 0; k < kc; k++) {
+            bring_run(from + (k + STEPS_AHEAD) * k_stride, n);
+            copy_run(to + k * width, from + k * k_stride, n);
+        }
     else
         NAME(transpose)(to, width, from, j_stride, k_stride, n, kc);
 }
@@ -64,15 +73,13 @@ static void NAME(pack)(REAL *restrict to, isize width, const REAL *restrict from
 }
 
 /* Panels of rows that lie side by side (a step of the sum is a run of m values): all panels at once, so that whole lines are read.
- * The runs are far apart, and the processor does not see by itself which is next. Two steps fill a line of each panel. */
-#define STEPS_AHEAD 8
+ * Two steps fill a line of each panel. */
 static void NAME(pack_runs)(REAL *restrict to, const REAL *restrict a, isize a_col, isize m, isize kc) {
     const isize whole = m / MR * MR, rest = m - whole;
     for (isize k = 0; k < kc; k += 2) {
         const isize steps = min_size(2, kc - k);
         const REAL *from = a + k * a_col;
-        for (isize step = 0; step < steps; step++)
-            for (isize i = 0; i < m; i += 64 / (isize)sizeof(REAL)) __builtin_prefetch(from + (STEPS_AHEAD + step) * a_col + i);
+        for (isize step = 0; step < steps; step++) bring_run(from + (STEPS_AHEAD + step) * a_col, m);
         for (isize i = 0; i < whole; i += MR)
             for (isize step = 0; step < steps; step++) memcpy(to + i * kc + (k + step) * MR, from + step * a_col + i, MR * sizeof(REAL));
         for (isize step = 0; step < steps; step++) copy_run(to + whole * kc + (k + step) * rest, from + step * a_col + whole, rest);
