@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl import config, nn
+from minidl import config, kernels, nn
 from minidl.errors import ArgumentError
 from processes import run_python
 
@@ -93,6 +93,29 @@ for m, k, n in [(300, 300, 300), (2, 20000, 3000)]:
 @pytest.mark.parametrize("limit", [1, 2])
 def test_products_are_whole_when_openmp_gives_fewer_threads(limit):
     run_python(FEWER_THREADS, OMP_THREAD_LIMIT=str(limit))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "n", "k"), [(120, 900, 700), (900, 120, 700), (300, 300, 300), (130, 2500, 900), (70, 90, 3000)])
+def test_products_have_the_same_bits_whatever_the_shares(m, n, k, dtype, rng):
+    """Wide ones are cut into columns, tall ones into rows, by more threads into both; the inputs' border falls into a share."""
+    a, b = rng.standard_normal((k, m)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    back = rng.standard_normal((n, m)).astype(dtype)
+    found = set()
+    for n_threads in (1, 2, 3, 4, 6, 7):
+        whole, left, right, sums = (np.full(shape, np.nan, dtype) for shape in ((m, n), (m, n // 3), (m, n - n // 3), (m,)))
+        grad_x = np.full((n, k), np.nan, dtype)
+        kernels.gemm(a.T, b, whole, None, False, n_threads)
+        kernels.gemm(back, a.T, grad_x, None, False, n_threads)
+        kernels.affine_grads([a], [[b[:, : n // 3], b[:, n // 3 :]]], [[left, right]], [sums], None, None, n_threads)
+        found.add(b"".join(each.tobytes() for each in (whole, left, right, sums, grad_x)))
+        wide = a.astype(np.float64)
+        limit = (1e-4 if dtype == np.float32 else 1e-11) * np.sqrt(k)
+        np.testing.assert_allclose(whole, wide.T @ b, atol=limit)
+        np.testing.assert_allclose(np.hstack([left, right]), wide.T @ b, atol=limit)
+        np.testing.assert_allclose(sums, wide.sum(0), atol=limit)
+        np.testing.assert_allclose(grad_x, back.astype(np.float64) @ wide.T, atol=limit)
+    assert len(found) == 1
 
 
 def trained_bits(n_threads, steps, dtype=minidl.float32):

@@ -15,7 +15,7 @@ static void NAME(affine_grads_apart)(const NAME(matrices) *g, isize slices, REAL
     product.c_row = g->n;
     product.split = 0;
     product.sums = NULL;
-    if (g->n > 0) NAME(gemm_sliced)(&product, slices, NAME(choose_blocks)(g->m, g->n, ceil_div(g->k, slices), 1), scratch, n_threads);
+    if (g->n > 0) NAME(gemm_sliced)(&product, slices, scratch, n_threads);
     for (isize i = 0; i < g->m; i++) {
         copy_run(g->c + i * g->c_row, whole + i * g->n, cut);
         if (cut < g->n) copy_run(g->c_rest + i * g->c_rest_row, whole + i * g->n + cut, g->n - cut);
@@ -41,27 +41,28 @@ static NAME(matrices) NAME(product_back)(const affine_map *map) {
     return h;
 }
 
-/* Values of scratch of a thread with a product of its own. */
-static isize NAME(own_blocks)(const NAME(matrices) *g) {
-    const NAME(blocks) blocks = NAME(choose_blocks)(g->m, g->n, g->k, 1);
-    return round_up(blocks.b_size + blocks.a_size, 16);
-}
-
 static double NAME(product_cost)(const NAME(matrices) *g) {
     return 2.0 * g->m * g->n * g->k / FLOPS_PER_NS + (double)(g->m * g->k + (g->m + g->k) * g->n) * sizeof(REAL) / BYTES_PER_NS;
 }
 
-/* Values of scratch: blocks of one product and the whole of it, or blocks of a product per thread, or blocks of the way back. */
-isize NAME(affine_grads_scratch)(const affine_map *maps, isize count, int n_threads) {
-    isize most = 0, side_by_side = 0;
+/* Values of scratch of a thread: for whichever product of the maps needs most. */
+static isize NAME(affine_own)(const affine_map *maps, isize count) {
+    isize most = 0;
     for (isize i = 0; i < count; i++) {
         const NAME(matrices) g = NAME(weight_product)(maps + i), h = NAME(product_back)(maps + i);
-        const NAME(blocks) back = NAME(choose_blocks)(h.m, h.n, h.k, 1);
-        const isize whole = gemm_slices(g.m, g.n, g.k) > 1 ? g.m * g.n : 0;
-        most = max_size(most, max_size(NAME(gemm_scratch)(1, g.m, g.n, g.k, n_threads) + whole, h.n ? back.b_size + n_threads * back.a_size : 0));
-        side_by_side += NAME(own_blocks)(&g);
+        most = max_size(most, max_size(NAME(own_scratch)(g.m, g.n, g.k), NAME(own_scratch)(h.m, h.n, h.k)));
     }
-    return max_size(most, side_by_side);
+    return most;
+}
+
+/* Values of scratch: of all threads, or of a product in slices and the whole of it. */
+isize NAME(affine_grads_scratch)(const affine_map *maps, isize count, int n_threads) {
+    isize most = n_threads * NAME(affine_own)(maps, count);
+    for (isize i = 0; i < count; i++) {
+        const NAME(matrices) g = NAME(weight_product)(maps + i);
+        if (gemm_slices(g.m, g.n, g.k) > 1) most = max_size(most, NAME(gemm_scratch)(1, g.m, g.n, g.k, n_threads) + g.m * g.n);
+    }
+    return most;
 }
 
 /* The gradients of one map, or of two: of the weights side by side, a map per thread, where both are as large and threads as many (whatever
@@ -85,15 +86,15 @@ void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int 
     {
         const unsigned int mode = denormals_off();
         const int rank = thread_index(), size = team_size(), side_by_side = alike && size == 2;
-        if (side_by_side)
-            NAME(gemm_team)(g + rank, NAME(choose_blocks)(g->m, g->n, g->k, 1), (REAL *)scratch + rank * NAME(own_blocks)(g), 0, 1);
+        REAL *mine = (REAL *)scratch + rank * NAME(affine_own)(maps, count);
+        if (side_by_side) NAME(gemm_share)(g + rank, mine, 0, 1);
         for (isize i = 0; i < 2 * count; i++) {
             const NAME(matrices) *product = i < count ? g + i : h + i - count;
             if (product->n == 0 || (i < count && side_by_side)) continue;
-            if (size > 1) {
+            if (size > 1 && product->adds) {
 #pragma omp barrier
             }
-            NAME(gemm_team)(product, NAME(choose_blocks)(product->m, product->n, product->k, size), scratch, rank, size);
+            NAME(gemm_share)(product, mine, rank, size);
         }
         denormals_on(mode);
     }

@@ -1,16 +1,18 @@
 /* Matrix product C = A B (+ bias) (+ C), any strides of A and B, on packed panels.
  *
- *     for each block of NC columns and KB steps          B block: packed by all threads together
- *       for each (block of MC rows, group of panels)     one item of work
- *         for each block of KC steps of the sum          A block: packed by the thread that has the item, unless few panels meet it
- *           for each panel of B                          KC x NR values: first cache
- *             for each panel of A                        KC x MR values, from the A block: second cache
- *               one micro-kernel call                    MR x NR tile of C: registers
+ *     each thread has a rectangle of C, its share
+ *       for each block of NC columns and KB steps        B block: packed for the second cache
+ *         for each block of MC rows
+ *           for each block of KC steps of the sum        A block: packed, unless few panels meet it
+ *             for each panel of B                        KC x NR values: first cache
+ *               for each panel of A                      KC x MR values, from the A block: second cache
+ *                 one micro-kernel call                  MR x NR tile of C: registers
  *
- * Blocks of the sum follow each other in ascending order whatever the threads do, so every element of C has the same
- * bits for any number of threads. A sum that is long for a small C is first cut into slices, by the shape alone (see
- * gemm_slices); each slice fills a C of its own and these are added in order. Few rows of A against a B that is contiguous
- * along k go other ways, without packing B: dot products here, or gemm_rows.h. */
+ * Threads share nothing, so none waits for another and no packed value travels between cores: what two shares have in common is packed
+ * twice, which costs less. Blocks of the sum follow each other in ascending order whatever the shares are, so every element of C has the
+ * same bits for any number of threads. A sum that is long for a small C is first cut into slices, by the shape alone (see gemm_slices);
+ * each slice fills a C of its own and these are added in order. Few rows of A against a B that is contiguous along k go other ways,
+ * without packing B: dot products here, or gemm_rows.h. */
 #ifndef MINIDL_GEMM_H
 #define MINIDL_GEMM_H
 
@@ -19,28 +21,56 @@
 
 #define MC_MAX (16 * MR)
 #define NC_MAX (24 * NR)
+#define B_BYTES (1 << 20)     /* a packed block of B, unless KC steps of NC columns are more */
 #define SLICE_K 4096          /* a slice of a long sum */
 #define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
 #define MAX_SLICES 16
 #define FAR_BYTES (4 << 20)   /* an A of this size is likely to come from memory */
 
 typedef struct {
-    isize kc, nc;         /* block sizes */
-    isize m_blocks;       /* blocks of rows, as even as whole panels allow */
-    isize kb;             /* steps of the sum in a B block, a multiple of kc */
-    isize a_size, b_size; /* values in the A block of a thread and in the shared B block */
-} NAME(blocks);
+    isize kc, nc;   /* block sizes */
+    isize m_blocks; /* blocks of rows, as even as whole panels allow */
+    isize kb;       /* steps of the sum in a B block, a multiple of kc */
+} blocks;
 
-static NAME(blocks) NAME(choose_blocks)(isize m, isize n, isize k, int team) {
-    NAME(blocks) blocks;
-    blocks.kc = even_block(k, KC_MAX, 4);
-    blocks.nc = even_block(n, max_size(4 * NR, min_size(NC_MAX, B_VALUES / max_size(1, k) / NR * NR)), NR);
-    /* as many blocks of rows as a multiple of the team, when there are rows enough */
-    blocks.m_blocks = round_up(max_size(1, ceil_div(m, MC_MAX)), m >= 2 * MR * team ? team : 1);
-    blocks.a_size = ceil_div(ceil_div(m, MR), blocks.m_blocks) * MR * blocks.kc;
-    blocks.kb = blocks.kc * max_size(1, min_size(ceil_div(k, blocks.kc), B_VALUES / (blocks.nc * blocks.kc)));
-    blocks.b_size = max_size(blocks.nc * blocks.kb, NAME(rows_scratch)(m, k));
-    return blocks;
+/* The rectangle of C that is a thread's. */
+typedef struct {
+    isize i0, m, j0, n;
+} share;
+
+#define B_MOST (B_BYTES / (isize)sizeof(REAL))
+static blocks NAME(choose_blocks)(share share, isize k) {
+    const isize kc = even_block(k, KC_MAX, 4), nc = even_block(share.n, NC_MAX, NR);
+    const blocks chosen = {kc, nc, max_size(1, ceil_div(share.m, MC_MAX)), kc * max_size(1, min_size(ceil_div(k, kc), B_MOST / (nc * kc)))};
+    return chosen;
+}
+
+/* Most values in the A and the B block of a thread, for any share of m x n and any sum of at most k. */
+INLINE isize kc_most(isize k) { return min_size(KC_MAX, round_up(k, 4)); }
+static isize NAME(a_block)(isize m, isize k) { return round_up(round_up(min_size(MC_MAX, m), MR) * kc_most(k), 16); }
+static isize NAME(b_block)(isize n, isize k) {
+    const isize nc = min_size(NC_MAX, round_up(n, NR));
+    return max_size(nc * kc_most(k), min_size(B_MOST, nc * (round_up(k, 4) + kc_most(k))));
+}
+
+/* The share of thread `rank`: of all grids of as many rectangles as there are threads, the one with the least to multiply and to pack.
+ * Columns are cut only if that saves a sixteenth, as panels are then more often narrow. */
+#define PACK_COST 16 /* multiply-adds in the time in which a value is packed */
+static share NAME(share_of)(isize m, isize n, int rank, int team) {
+    const isize panels = ceil_div(m, MR), vecs = ceil_div(n, LANES);
+    isize least = 0, rows = team;
+    for (isize r = team; r >= 1; r--) {
+        if (team % r) continue;
+        const isize height = ceil_div(panels, r) * MR, width = ceil_div(vecs, team / r) * LANES, cost = height * width + PACK_COST * (height + width);
+        if (r < team && cost + cost / 16 >= least) continue;
+        least = cost;
+        rows = r;
+    }
+    const isize cols = team / rows, row = rank / cols, col = rank % cols;
+    const isize i0 = panels * row / rows * MR, i1 = min_size(m, panels * (row + 1) / rows * MR);
+    const isize j0 = vecs * col / cols * LANES, j1 = min_size(n, vecs * (col + 1) / cols * LANES);
+    const share mine = {i0, i1 - i0, j0, j1 - j0};
+    return mine;
 }
 
 /* A tile of C that is not whole goes by way of a buffer; its columns from `cut` on are those of `rest`. */
@@ -105,17 +135,17 @@ INLINE void NAME(bring)(const NAME(ahead) *next, isize first, isize last) {
         for (isize i = 0; i < next->length; i += 64 / (isize)sizeof(REAL)) __builtin_prefetch(next->from + run * next->step + i, 0, 2);
 }
 
-/* Rows i0 .. i0 + m of C, panels first .. last of the packed B block: the two innermost loops. A is packed, or (packed_a NULL) read
+/* Rows i0 .. i0 + m of C, the panels of the packed B block: the two innermost loops. A is packed, or (packed_a NULL) read
  * where it lies from `a` on. */
 static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, const REAL *a, const REAL *packed_b, isize i0, isize m, NAME(part) part,
-                             isize first, isize last, isize kc, int add, int finish, const NAME(ahead) *next) {
+                             isize kc, int add, int finish, const NAME(ahead) *next) {
     isize a_row[MR];
     for (isize i = 0; i < MR; i++) a_row[i] = i * g->a_row;
     const int by_rows = !packed_a && g->a_col == 1;
     NAME(tile_job) job = {.kc = kc, .n_blocks = 1, .add = add, .a_row = a_row, .a_step = packed_a ? 0 : g->a_col};
-    const isize calls = min_size(BRING_PANELS, last - first) * ceil_div(m, MR);
-    isize call = calls - (last - first) * ceil_div(m, MR); /* below zero before the panels that bring */
-    for (isize panel = first; panel < last; panel++) {
+    const isize calls = min_size(BRING_PANELS, part.panels) * ceil_div(m, MR);
+    isize call = calls - part.panels * ceil_div(m, MR); /* below zero before the panels that bring */
+    for (isize panel = 0; panel < part.panels; panel++) {
         const isize start = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - start, vecs = ceil_div(cols, LANES);
         const isize j = part.jc + start;
         job.b = packed_b + start * kc;
@@ -168,30 +198,29 @@ static void NAME(pack_inputs)(REAL *to, isize width, const NAME(matrices) *g, is
     }
 }
 
-/* The B block of a part: for each block of the sum its panels, one behind the other; every team-th panel is packed here. */
-static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part, REAL *packed, int rank, int team) {
-    for (isize i = rank; i < ceil_div(part.k, k_block) * part.panels; i += team) {
-        const isize pc = i / part.panels * k_block, panel = i % part.panels, j = NAME(panel_start)(part, panel);
-        const isize kc = min_size(k_block, part.k - pc), cols = NAME(panel_start)(part, panel + 1) - j;
-        REAL *to = packed + pc * part.panels * NR + j * kc;
-        if (g->inputs) NAME(pack_inputs)(to, round_up(cols, LANES), g, part.jc + j, cols, part.k0 + pc, kc);
-        else
-            NAME(pack)(to, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
-    }
+/* The B block of a part: for each block of the sum its panels, one behind the other. */
+static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part, REAL *packed) {
+    for (isize pc = 0; pc < part.k; pc += k_block)
+        for (isize panel = 0; panel < part.panels; panel++) {
+            const isize j = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - j, kc = min_size(k_block, part.k - pc);
+            REAL *to = packed + pc * part.panels * NR + j * kc;
+            if (g->inputs) NAME(pack_inputs)(to, round_up(cols, LANES), g, part.jc + j, cols, part.k0 + pc, kc);
+            else
+                NAME(pack)(to, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
+        }
 }
 
-/* What is multiplied at a time: rows i0 .. i0 + m of A, steps k .. k + kc of the sum, panels first .. last of B. */
+/* What is multiplied at a time: rows i0 .. i0 + m of A, steps k .. k + kc of the sum. */
 typedef struct {
-    isize i0, m, k, kc, first, last;
-} NAME(item);
+    isize i0, m, k, kc;
+} item;
 
-/* Items of a part: blocks of rows, and groups of panels where rows are not enough for the team; of each the blocks of the sum in turn. */
-INLINE NAME(item) NAME(item_at)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, isize groups, isize number) {
-    const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), item = number / steps, pc = number % steps * blocks.kc;
-    const isize panels = ceil_div(g->m, MR), block = item / groups, group = item % groups;
-    const isize i0 = panels * block / blocks.m_blocks * MR, i1 = min_size(g->m, panels * (block + 1) / blocks.m_blocks * MR);
-    const NAME(item) found = {i0, i1 - i0, part.k0 + pc, min_size(blocks.kc, part.k - pc),
-                              part.panels * group / groups, part.panels * (group + 1) / groups};
+/* Items of a part: blocks of rows, of each the blocks of the sum in turn. */
+INLINE item NAME(item_at)(blocks blocks, share share, NAME(part) part, isize number) {
+    const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), block = number / steps, pc = number % steps * blocks.kc;
+    const isize panels = ceil_div(share.m, MR);
+    const isize i0 = panels * block / blocks.m_blocks * MR, i1 = min_size(share.m, panels * (block + 1) / blocks.m_blocks * MR);
+    const item found = {share.i0 + i0, i1 - i0, part.k0 + pc, min_size(blocks.kc, part.k - pc)};
     return found;
 }
 
@@ -234,42 +263,41 @@ INLINE int NAME(is_in_place)(const NAME(matrices) *g, isize panels) {
     return g->a_row == 1 && panels <= FEW_PANELS_ACROSS && g->a_col * (isize)sizeof(REAL) % SAME_LINES != 0;
 }
 
-/* The items of a part that are this thread's. */
-static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(part) part, const REAL *packed_b, REAL *packed_a, int rank, int team) {
-    const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), groups = blocks.m_blocks % team ? min_size(part.panels, team) : 1;
-    const isize items = blocks.m_blocks * groups, last = items * (rank + 1) / team * steps;
-    for (isize number = items * rank / team * steps; number < last; number++) {
-        const NAME(item) item = NAME(item_at)(g, blocks, part, groups, number);
-        if (item.m <= 0 || item.first >= item.last) continue;
+static void NAME(multiply_part)(const NAME(matrices) *g, blocks blocks, share share, NAME(part) part, const REAL *packed_b, REAL *packed_a) {
+    const isize last = blocks.m_blocks * max_size(1, ceil_div(part.k, blocks.kc));
+    const int in_place = NAME(is_in_place)(g, part.panels);
+    for (isize number = 0; number < last; number++) {
+        const item now = NAME(item_at)(blocks, share, part, number);
         NAME(ahead) next = {0};
         if (number + 1 < last) {
-            const NAME(item) then = NAME(item_at)(g, blocks, part, groups, number + 1);
+            const item then = NAME(item_at)(blocks, share, part, number + 1);
             next = NAME(look_ahead)(g, then.i0, then.m, then.k, then.kc);
         }
-        const REAL *a = g->a + item.i0 * g->a_row + item.k * g->a_col;
-        const int in_place = NAME(is_in_place)(g, item.last - item.first);
-        if (!in_place) NAME(pack_a)(packed_a, a, g->a_row, g->a_col, item.m, item.kc);
-        if (g->sums && part.jc + item.first == 0) NAME(sum_rows_of_a)(a, g->a_col, item.m, item.kc, g->sums + item.i0, item.k > 0);
-        NAME(macro_tile)(g, in_place ? NULL : packed_a, a, packed_b + (item.k - part.k0) * part.panels * NR, item.i0, item.m, part, item.first, item.last, item.kc,
-                         item.k > 0 || g->adds, item.k + item.kc >= g->k, &next);
+        const REAL *a = g->a + now.i0 * g->a_row + now.k * g->a_col;
+        if (!in_place) NAME(pack_a)(packed_a, a, g->a_row, g->a_col, now.m, now.kc);
+        if (g->sums && part.jc == 0) NAME(sum_rows_of_a)(a, g->a_col, now.m, now.kc, g->sums + now.i0, now.k > 0);
+        NAME(macro_tile)(g, in_place ? NULL : packed_a, a, packed_b + (now.k - part.k0) * part.panels * NR, now.i0, now.m, part, now.kc,
+                         now.k > 0 || g->adds, now.k + now.kc >= g->k, &next);
     }
 }
 
-/* The whole product by thread `rank` of `team`, all of which call this; scratch: B block, then one A block per thread. */
-static void NAME(gemm_team)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch, int rank, int team) {
-    REAL *packed_a = scratch + blocks.b_size + rank * blocks.a_size;
-    for (isize jc = 0; jc < g->n; jc += blocks.nc)
+/* Values of scratch of a thread that makes a product, or a share of it. */
+static isize NAME(own_scratch)(isize m, isize n, isize k) {
+    return round_up(max_size(NAME(a_block)(m, k) + NAME(b_block)(n, k), NAME(rows_scratch)(m, k)), 16);
+}
+
+/* The share of thread `rank` of `team`, in scratch of its own. */
+static void NAME(gemm_share)(const NAME(matrices) *g, REAL *scratch, int rank, int team) {
+    const share mine = NAME(share_of)(g->m, g->n, rank, team);
+    const blocks blocks = NAME(choose_blocks)(mine, g->k);
+    REAL *packed_b = scratch + NAME(a_block)(g->m, g->k);
+    if (mine.m <= 0) return;
+    for (isize jc = mine.j0; jc < mine.j0 + mine.n; jc += blocks.nc)
         for (isize k0 = 0; k0 == 0 || k0 < g->k; k0 += blocks.kb) {
-            const isize nc = min_size(blocks.nc, g->n - jc);
+            const isize nc = min_size(blocks.nc, mine.j0 + mine.n - jc);
             const NAME(part) part = {jc, nc, k0, min_size(blocks.kb, g->k - k0), ceil_div(nc, NR)};
-            if (team > 1 && jc + k0 > 0) {
-#pragma omp barrier
-            }
-            NAME(pack_b)(g, blocks.kc, part, scratch, rank, team);
-            if (team > 1) {
-#pragma omp barrier
-            }
-            NAME(multiply_part)(g, blocks, part, scratch, packed_a, rank, team);
+            NAME(pack_b)(g, blocks.kc, part, packed_b);
+            NAME(multiply_part)(g, blocks, mine, part, packed_b, scratch);
         }
 }
 
@@ -330,21 +358,21 @@ static isize gemm_slices(isize m, isize n, isize k) {
     return m * n > SLICE_C ? 1 : max_size(1, min_size(MAX_SLICES, k / SLICE_K));
 }
 
-/* One product by one thread, in scratch of a B block and an A block. */
-static void NAME(gemm_one)(const NAME(matrices) *g, NAME(blocks) blocks, REAL *scratch) {
+/* One product by one thread. */
+static void NAME(gemm_one)(const NAME(matrices) *g, REAL *scratch) {
     if (NAME(is_dots)(g)) NAME(dot_columns)(g, 0, g->n);
     else if (NAME(is_rows)(g)) NAME(gemm_rows)(g, scratch, 0, 1);
-    else NAME(gemm_team)(g, blocks, scratch, 0, 1);
+    else NAME(gemm_share)(g, scratch, 0, 1);
 }
 
-/* A long sum for a small C: a slice is a product of its own; scratch: the C of every slice, then blocks per thread. */
-static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, NAME(blocks) blocks, REAL *scratch, int n_threads) {
-    const isize c_size = g->m * g->n, block_size = blocks.a_size + blocks.b_size;
+/* A long sum for a small C: a slice is a product of its own; scratch: the C of every slice, then that of each thread. */
+static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, REAL *scratch, int n_threads) {
+    const isize c_size = g->m * g->n, own = NAME(own_scratch)(g->m, g->n, ceil_div(g->k, slices));
     const int team = team_begin(n_threads, 2.0 * g->m * g->n * g->k / FLOPS_PER_NS);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
-        REAL *mine = scratch + slices * c_size + thread_index() * block_size;
+        REAL *mine = scratch + slices * c_size + thread_index() * own;
 #pragma omp for schedule(dynamic)
         for (isize slice = 0; slice < slices; slice++) {
             const isize first = g->k * slice / slices, last = g->k * (slice + 1) / slices;
@@ -357,7 +385,7 @@ static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, NAME(blocks
             part.c_row = g->n;
             part.bias = NULL;
             part.relu = 0;
-            NAME(gemm_one)(&part, blocks, mine);
+            NAME(gemm_one)(&part, mine);
         }
         denormals_on(mode);
     }
@@ -373,9 +401,8 @@ static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, NAME(blocks
 /* Values of scratch for gemm with these sizes. */
 isize NAME(gemm_scratch)(isize batch, isize m, isize n, isize k, int n_threads) {
     const isize slices = gemm_slices(m, n, k);
-    const NAME(blocks) one = NAME(choose_blocks)(m, n, slices > 1 ? ceil_div(k, slices) : k, 1);
-    const int b_blocks = batch > 1 || slices > 1 ? n_threads : 1; /* threads with products of their own, or one team */
-    return slices * m * n * (slices > 1) + b_blocks * one.b_size + n_threads * one.a_size;
+    (void)batch;
+    return slices * m * n * (slices > 1) + n_threads * NAME(own_scratch)(m, n, ceil_div(k, slices));
 }
 
 /* C[i] = A[i] B[i] for `batch` products, *_batch values apart. */
@@ -384,8 +411,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
     if (batch == 0 || m == 0 || n == 0) return;
     NAME(matrices) g = {.m = m, .n = n, .k = k, .a = a, .b = b, .a_row = a_row, .a_col = a_col, .b_row = b_row, .b_col = b_col,
                         .c = c, .c_row = c_row, .bias = bias, .relu = relu};
-    const isize slices = gemm_slices(m, n, k);
-    const NAME(blocks) one = NAME(choose_blocks)(m, n, slices > 1 ? ceil_div(k, slices) : k, 1);
+    const isize slices = gemm_slices(m, n, k), own = NAME(own_scratch)(m, n, k);
     const double cost = 2.0 * m * n * k / FLOPS_PER_NS + (m * k + k * n + m * n) * sizeof(REAL) / BYTES_PER_NS;
     const int by_item = slices == 1 && batch > 1 && (batch >= 4 * n_threads || cost < 20000.0);
     if (by_item) {
@@ -393,14 +419,14 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
 #pragma omp parallel num_threads(team) if (team > 1)
         {
             const unsigned int mode = denormals_off();
-            REAL *mine = (REAL *)scratch + thread_index() * (one.a_size + one.b_size);
+            REAL *mine = (REAL *)scratch + thread_index() * own;
 #pragma omp for schedule(dynamic, 1 + batch / (8 * team))
             for (isize item = 0; item < batch; item++) {
                 NAME(matrices) product = g;
                 product.a += item * a_batch;
                 product.b += item * b_batch;
                 product.c += item * c_batch;
-                NAME(gemm_one)(&product, one, mine);
+                NAME(gemm_one)(&product, mine);
             }
             denormals_on(mode);
         }
@@ -409,7 +435,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
     }
     for (isize item = 0; item < batch; item++, g.a += a_batch, g.b += b_batch, g.c += c_batch) {
         if (slices > 1) {
-            NAME(gemm_sliced)(&g, slices, one, scratch, n_threads);
+            NAME(gemm_sliced)(&g, slices, scratch, n_threads);
             continue;
         }
         const int team = team_begin(n_threads, cost);
@@ -419,7 +445,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
             const int rank = thread_index(), size = team_size();
             if (NAME(is_dots)(&g)) NAME(dot_columns)(&g, dot_share(n, rank, size), dot_share(n, rank + 1, size));
             else if (NAME(is_rows)(&g)) NAME(gemm_rows)(&g, scratch, rank, size);
-            else NAME(gemm_team)(&g, size > 1 ? NAME(choose_blocks)(m, n, k, size) : one, scratch, rank, size);
+            else NAME(gemm_share)(&g, (REAL *)scratch + rank * own, rank, size);
             denormals_on(mode);
         }
         team_end(team);

@@ -12,14 +12,15 @@
 #include "matrices.h"
 
 #define FEW_ROWS (2 * NR)
+#define ROWS_VALUES (2 << 20)
 
 /* The whole of A^T is packed at once, so it must be small; and B must be worth the trouble. */
 static int NAME(is_rows)(const NAME(matrices) *g) {
-    return g->b_row == 1 && !g->inputs && g->m <= FEW_ROWS && g->n >= 4 * MR && g->k >= 16 && g->m * g->k <= B_VALUES;
+    return g->b_row == 1 && !g->inputs && g->m <= FEW_ROWS && g->n >= 4 * MR && g->k >= 16 && g->m * g->k <= ROWS_VALUES;
 }
 
 /* Values of scratch for sizes that may come this way. */
-static isize NAME(rows_scratch)(isize m, isize k) { return m <= FEW_ROWS && m * k <= B_VALUES ? round_up(m, LANES) * k : 0; }
+static isize NAME(rows_scratch)(isize m, isize k) { return m <= FEW_ROWS && m * k <= ROWS_VALUES ? round_up(m, LANES) * k : 0; }
 
 /* Rows j .. j + rows of C^T: columns of C. */
 static void NAME(rows_panel)(const NAME(matrices) *g, const REAL *packed_a, isize j, isize rows) {

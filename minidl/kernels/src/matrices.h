@@ -7,7 +7,6 @@
 #include "tile.h"
 
 #define KC_MAX 320         /* steps of the sum that a tile takes at a time */
-#define B_VALUES (2 << 20) /* a packed block has at most about so many values */
 
 typedef struct {
     isize m, n, k;
@@ -23,7 +22,7 @@ typedef struct {
     REAL *sums;       /* of the rows of A, which lie side by side, or NULL */
     const affine_input *inputs; /* two that B consists of, side by side, rather than `b`; or NULL */
     isize first_input;          /* the row of these that is B's first */
-    int adds;                   /* C += A B: by gemm_team only */
+    int adds;                   /* C += A B: by gemm_share only */
 } NAME(matrices);
 
 /* Blocks of equal size, so that the last one is not a sliver. */
