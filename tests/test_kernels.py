@@ -109,6 +109,13 @@ def test_every_kernel_has_a_twin_of_the_same_signature():
         assert list(inspect.signature(getattr(compiled, name)).parameters) == twin, name
 
 
+def test_gemm_in_slices_of_which_only_some_are_small_enough_to_be_packed_whole(rng):
+    """Few rows and a sum in 16 slices: 96 x 21,845 values are less than 2 << 20, 96 x 21,846 more."""
+    a, b, out = rng.standard_normal((96, 1)).astype(np.float32), np.ones((32, 349_528), np.float32), np.full((96, 32), np.nan, np.float32)
+    kernels.gemm(np.broadcast_to(a, (96, 349_528)), b.T, out, None, False, 2)
+    np.testing.assert_allclose(out, np.broadcast_to(a * 349_528, (96, 32)), rtol=1e-4)
+
+
 def test_gemm_writes_only_its_rows(rng):
     a, b, frame = rng.standard_normal((9, 30)), rng.standard_normal((30, 20)), np.full((9, 40), 5.0)
     kernels.gemm(a, b, frame[:, 10:30], None, False, 2)

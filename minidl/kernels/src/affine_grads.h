@@ -50,7 +50,7 @@ static isize NAME(affine_own)(const affine_map *maps, isize count) {
     isize most = 0;
     for (isize i = 0; i < count; i++) {
         const NAME(matrices) g = NAME(weight_product)(maps + i), h = NAME(product_back)(maps + i);
-        most = max_size(most, max_size(NAME(own_scratch)(g.m, g.n, g.k), NAME(own_scratch)(h.m, h.n, h.k)));
+        most = max_size(most, max_size(NAME(own_blocks)(g.m, g.n, g.k), NAME(own_blocks)(h.m, h.n, h.k)));
     }
     return most;
 }
@@ -66,7 +66,8 @@ isize NAME(affine_grads_scratch)(const affine_map *maps, isize count, int n_thre
 }
 
 /* The gradients of one map, or of two: of the weights side by side, a map per thread, where both are as large and threads as many (whatever
- * the team, a product has the same bits); then those of x one after the other, as the second may add to the first. */
+ * the team, a product has the same bits); then those of x one after the other, as the second may add to the first: no thread waits for another,
+ * as both have one size, and so each thread the same share of both. */
 void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int n_threads) {
     NAME(matrices) g[MOST_MAPS], h[MOST_MAPS];
     double cost = 0;
@@ -91,9 +92,6 @@ void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int 
         for (isize i = 0; i < 2 * count; i++) {
             const NAME(matrices) *product = i < count ? g + i : h + i - count;
             if (product->n == 0 || (i < count && side_by_side)) continue;
-            if (size > 1 && product->adds) {
-#pragma omp barrier
-            }
             NAME(gemm_share)(product, mine, rank, size);
         }
         denormals_on(mode);

@@ -31,17 +31,17 @@ typedef struct {
     isize kc, nc;   /* block sizes */
     isize m_blocks; /* blocks of rows, as even as whole panels allow */
     isize kb;       /* steps of the sum in a B block, a multiple of kc */
-} blocks;
+} NAME(blocks);
 
 /* The rectangle of C that is a thread's. */
 typedef struct {
     isize i0, m, j0, n;
-} share;
+} NAME(share);
 
 #define B_MOST (B_BYTES / (isize)sizeof(REAL))
-static blocks NAME(choose_blocks)(share share, isize k) {
-    const isize kc = even_block(k, KC_MAX, 4), nc = even_block(share.n, NC_MAX, NR);
-    const blocks chosen = {kc, nc, max_size(1, ceil_div(share.m, MC_MAX)), kc * max_size(1, min_size(ceil_div(k, kc), B_MOST / (nc * kc)))};
+static NAME(blocks) NAME(choose_blocks)(NAME(share) mine, isize k) {
+    const isize kc = even_block(k, KC_MAX, 4), nc = even_block(mine.n, NC_MAX, NR);
+    const NAME(blocks) chosen = {kc, nc, max_size(1, ceil_div(mine.m, MC_MAX)), kc * max_size(1, min_size(ceil_div(k, kc), B_MOST / (nc * kc)))};
     return chosen;
 }
 
@@ -50,13 +50,13 @@ INLINE isize kc_most(isize k) { return min_size(KC_MAX, round_up(k, 4)); }
 static isize NAME(a_block)(isize m, isize k) { return round_up(round_up(min_size(MC_MAX, m), MR) * kc_most(k), 16); }
 static isize NAME(b_block)(isize n, isize k) {
     const isize nc = min_size(NC_MAX, round_up(n, NR));
-    return max_size(nc * kc_most(k), min_size(B_MOST, nc * (round_up(k, 4) + kc_most(k))));
+    return max_size(nc * kc_most(k), min_size(B_MOST, nc * k));
 }
 
 /* The share of thread `rank`: of all grids of as many rectangles as there are threads, the one with the least to multiply and to pack.
- * Columns are cut only if that saves a sixteenth, as panels are then more often narrow. */
+ * More columns of the grid must save a sixteenth, as panels are then more often narrow. */
 #define PACK_COST 16 /* multiply-adds in the time in which a value is packed */
-static share NAME(share_of)(isize m, isize n, int rank, int team) {
+static NAME(share) NAME(share_of)(isize m, isize n, int rank, int team) {
     const isize panels = ceil_div(m, MR), vecs = ceil_div(n, LANES);
     isize least = 0, rows = team;
     for (isize r = team; r >= 1; r--) {
@@ -69,7 +69,7 @@ static share NAME(share_of)(isize m, isize n, int rank, int team) {
     const isize cols = team / rows, row = rank / cols, col = rank % cols;
     const isize i0 = panels * row / rows * MR, i1 = min_size(m, panels * (row + 1) / rows * MR);
     const isize j0 = vecs * col / cols * LANES, j1 = min_size(n, vecs * (col + 1) / cols * LANES);
-    const share mine = {i0, i1 - i0, j0, j1 - j0};
+    const NAME(share) mine = {i0, i1 - i0, j0, j1 - j0};
     return mine;
 }
 
@@ -105,7 +105,7 @@ static void NAME(finish_tile)(REAL *c, isize ldc, isize rows, isize cols, const 
     }
 }
 
-/* Columns jc .. jc + nc and steps k0 .. k0 + k of the sum: what is packed and multiplied at a time. */
+/* Columns jc .. jc + nc and steps k0 .. k0 + k of the sum: of which B is packed at a time. */
 typedef struct {
     isize jc, nc, k0, k, panels;
 } NAME(part);
@@ -210,17 +210,17 @@ static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part
         }
 }
 
-/* What is multiplied at a time: rows i0 .. i0 + m of A, steps k .. k + kc of the sum. */
+/* What is multiplied at a time, with all columns of a part: rows i0 .. i0 + m of A, steps k .. k + kc of the sum. */
 typedef struct {
     isize i0, m, k, kc;
-} item;
+} NAME(item);
 
 /* Items of a part: blocks of rows, of each the blocks of the sum in turn. */
-INLINE item NAME(item_at)(blocks blocks, share share, NAME(part) part, isize number) {
+INLINE NAME(item) NAME(item_at)(NAME(blocks) blocks, NAME(share) mine, NAME(part) part, isize number) {
     const isize steps = max_size(1, ceil_div(part.k, blocks.kc)), block = number / steps, pc = number % steps * blocks.kc;
-    const isize panels = ceil_div(share.m, MR);
-    const isize i0 = panels * block / blocks.m_blocks * MR, i1 = min_size(share.m, panels * (block + 1) / blocks.m_blocks * MR);
-    const item found = {share.i0 + i0, i1 - i0, part.k0 + pc, min_size(blocks.kc, part.k - pc)};
+    const isize panels = ceil_div(mine.m, MR);
+    const isize i0 = panels * block / blocks.m_blocks * MR, i1 = min_size(mine.m, panels * (block + 1) / blocks.m_blocks * MR);
+    const NAME(item) found = {mine.i0 + i0, i1 - i0, part.k0 + pc, min_size(blocks.kc, part.k - pc)};
     return found;
 }
 
@@ -263,14 +263,14 @@ INLINE int NAME(is_in_place)(const NAME(matrices) *g, isize panels) {
     return g->a_row == 1 && panels <= FEW_PANELS_ACROSS && g->a_col * (isize)sizeof(REAL) % SAME_LINES != 0;
 }
 
-static void NAME(multiply_part)(const NAME(matrices) *g, blocks blocks, share share, NAME(part) part, const REAL *packed_b, REAL *packed_a) {
+static void NAME(multiply_part)(const NAME(matrices) *g, NAME(blocks) blocks, NAME(share) mine, NAME(part) part, const REAL *packed_b, REAL *packed_a) {
     const isize last = blocks.m_blocks * max_size(1, ceil_div(part.k, blocks.kc));
     const int in_place = NAME(is_in_place)(g, part.panels);
     for (isize number = 0; number < last; number++) {
-        const item now = NAME(item_at)(blocks, share, part, number);
+        const NAME(item) now = NAME(item_at)(blocks, mine, part, number);
         NAME(ahead) next = {0};
         if (number + 1 < last) {
-            const item then = NAME(item_at)(blocks, share, part, number + 1);
+            const NAME(item) then = NAME(item_at)(blocks, mine, part, number + 1);
             next = NAME(look_ahead)(g, then.i0, then.m, then.k, then.kc);
         }
         const REAL *a = g->a + now.i0 * g->a_row + now.k * g->a_col;
@@ -281,15 +281,13 @@ static void NAME(multiply_part)(const NAME(matrices) *g, blocks blocks, share sh
     }
 }
 
-/* Values of scratch of a thread that makes a product, or a share of it. */
-static isize NAME(own_scratch)(isize m, isize n, isize k) {
-    return round_up(max_size(NAME(a_block)(m, k) + NAME(b_block)(n, k), NAME(rows_scratch)(m, k)), 16);
-}
+/* Values of scratch of a thread that makes a product by blocks, or a share of it. */
+static isize NAME(own_blocks)(isize m, isize n, isize k) { return round_up(NAME(a_block)(m, k) + NAME(b_block)(n, k), 16); }
 
 /* The share of thread `rank` of `team`, in scratch of its own. */
 static void NAME(gemm_share)(const NAME(matrices) *g, REAL *scratch, int rank, int team) {
-    const share mine = NAME(share_of)(g->m, g->n, rank, team);
-    const blocks blocks = NAME(choose_blocks)(mine, g->k);
+    const NAME(share) mine = NAME(share_of)(g->m, g->n, rank, team);
+    const NAME(blocks) blocks = NAME(choose_blocks)(mine, g->k);
     REAL *packed_b = scratch + NAME(a_block)(g->m, g->k);
     if (mine.m <= 0) return;
     for (isize jc = mine.j0; jc < mine.j0 + mine.n; jc += blocks.nc)
@@ -358,7 +356,8 @@ static isize gemm_slices(isize m, isize n, isize k) {
     return m * n > SLICE_C ? 1 : max_size(1, min_size(MAX_SLICES, k / SLICE_K));
 }
 
-/* One product by one thread. */
+/* One product by one thread, whichever way, and the values of scratch for that. */
+static isize NAME(one_scratch)(isize m, isize n, isize k) { return max_size(NAME(own_blocks)(m, n, k), NAME(rows_scratch)(m, k)); }
 static void NAME(gemm_one)(const NAME(matrices) *g, REAL *scratch) {
     if (NAME(is_dots)(g)) NAME(dot_columns)(g, 0, g->n);
     else if (NAME(is_rows)(g)) NAME(gemm_rows)(g, scratch, 0, 1);
@@ -367,12 +366,12 @@ static void NAME(gemm_one)(const NAME(matrices) *g, REAL *scratch) {
 
 /* A long sum for a small C: a slice is a product of its own; scratch: the C of every slice, then that of each thread. */
 static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, REAL *scratch, int n_threads) {
-    const isize c_size = g->m * g->n, own = NAME(own_scratch)(g->m, g->n, ceil_div(g->k, slices));
+    const isize c_size = g->m * g->n, own = NAME(one_scratch)(g->m, g->n, ceil_div(g->k, slices));
     const int team = team_begin(n_threads, 2.0 * g->m * g->n * g->k / FLOPS_PER_NS);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
-        REAL *mine = scratch + slices * c_size + thread_index() * own;
+        REAL *mine = scratch + round_up(slices * c_size, 16) + thread_index() * own;
 #pragma omp for schedule(dynamic)
         for (isize slice = 0; slice < slices; slice++) {
             const isize first = g->k * slice / slices, last = g->k * (slice + 1) / slices;
@@ -398,11 +397,12 @@ static void NAME(gemm_sliced)(const NAME(matrices) *g, isize slices, REAL *scrat
     denormals_on(mode);
 }
 
-/* Values of scratch for gemm with these sizes. */
+/* Values of scratch for gemm with these sizes: with slices, the C of each; products by a thread each, or one by all. */
 isize NAME(gemm_scratch)(isize batch, isize m, isize n, isize k, int n_threads) {
     const isize slices = gemm_slices(m, n, k);
-    (void)batch;
-    return slices * m * n * (slices > 1) + n_threads * NAME(own_scratch)(m, n, ceil_div(k, slices));
+    if (slices > 1) return round_up(slices * m * n, 16) + n_threads * NAME(one_scratch)(m, n, ceil_div(k, slices));
+    if (batch > 1) return n_threads * NAME(one_scratch)(m, n, k);
+    return max_size(n_threads * NAME(own_blocks)(m, n, k), NAME(rows_scratch)(m, k));
 }
 
 /* C[i] = A[i] B[i] for `batch` products, *_batch values apart. */
@@ -411,7 +411,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
     if (batch == 0 || m == 0 || n == 0) return;
     NAME(matrices) g = {.m = m, .n = n, .k = k, .a = a, .b = b, .a_row = a_row, .a_col = a_col, .b_row = b_row, .b_col = b_col,
                         .c = c, .c_row = c_row, .bias = bias, .relu = relu};
-    const isize slices = gemm_slices(m, n, k), own = NAME(own_scratch)(m, n, k);
+    const isize slices = gemm_slices(m, n, k);
     const double cost = 2.0 * m * n * k / FLOPS_PER_NS + (m * k + k * n + m * n) * sizeof(REAL) / BYTES_PER_NS;
     const int by_item = slices == 1 && batch > 1 && (batch >= 4 * n_threads || cost < 20000.0);
     if (by_item) {
@@ -419,7 +419,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
 #pragma omp parallel num_threads(team) if (team > 1)
         {
             const unsigned int mode = denormals_off();
-            REAL *mine = (REAL *)scratch + thread_index() * own;
+            REAL *mine = (REAL *)scratch + thread_index() * NAME(one_scratch)(m, n, k);
 #pragma omp for schedule(dynamic, 1 + batch / (8 * team))
             for (isize item = 0; item < batch; item++) {
                 NAME(matrices) product = g;
@@ -445,7 +445,7 @@ void NAME(gemm)(isize batch, isize m, isize n, isize k, const void *a, isize a_b
             const int rank = thread_index(), size = team_size();
             if (NAME(is_dots)(&g)) NAME(dot_columns)(&g, dot_share(n, rank, size), dot_share(n, rank + 1, size));
             else if (NAME(is_rows)(&g)) NAME(gemm_rows)(&g, scratch, rank, size);
-            else NAME(gemm_share)(&g, (REAL *)scratch + rank * own, rank, size);
+            else NAME(gemm_share)(&g, (REAL *)scratch + rank * NAME(own_blocks)(m, n, k), rank, size);
             denormals_on(mode);
         }
         team_end(team);

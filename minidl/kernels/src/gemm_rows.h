@@ -12,15 +12,17 @@
 #include "matrices.h"
 
 #define FEW_ROWS (2 * NR)
-#define ROWS_VALUES (2 << 20)
+#define ROWS_VALUES (2 << 20) /* the largest A^T */
 
 /* The whole of A^T is packed at once, so it must be small; and B must be worth the trouble. */
 static int NAME(is_rows)(const NAME(matrices) *g) {
     return g->b_row == 1 && !g->inputs && g->m <= FEW_ROWS && g->n >= 4 * MR && g->k >= 16 && g->m * g->k <= ROWS_VALUES;
 }
 
-/* Values of scratch for sizes that may come this way. */
-static isize NAME(rows_scratch)(isize m, isize k) { return m <= FEW_ROWS && m * k <= ROWS_VALUES ? round_up(m, LANES) * k : 0; }
+/* Values of scratch for m rows and sums of at most k, where they may come this way. */
+static isize NAME(rows_scratch)(isize m, isize k) {
+    return m <= FEW_ROWS ? round_up(m, LANES) * min_size(k, ROWS_VALUES / max_size(1, m)) : 0;
+}
 
 /* Rows j .. j + rows of C^T: columns of C. */
 static void NAME(rows_panel)(const NAME(matrices) *g, const REAL *packed_a, isize j, isize rows) {

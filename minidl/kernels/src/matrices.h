@@ -1,4 +1,4 @@
-/* The operands of a product C = A B (+ bias) and the sizes of its blocks. */
+/* The operands of a product C = A B (+ bias), and how its sums are cut. */
 #ifndef MINIDL_MATRICES_H
 #define MINIDL_MATRICES_H
 

@@ -7,7 +7,7 @@
  *     {
  *         const unsigned int mode = denormals_off();
  *         #pragma omp for schedule(dynamic)
- *         for (item = 0; item < n_items; item++) ...          items are cut by the shape, never by the team
+ *         for (item = 0; item < n_items; item++) ...          sums are cut by the shape, never by the team
  *         denormals_on(mode);
  *     }
  *     team_end(team);

@@ -19,7 +19,7 @@
  *   B_OFFSETS  b[b_row[k] + j]                             a shifted image per tap of a filter
  *
  * n_blocks > 1 sums several (A, B) pairs, a_block and b_block apart, into the same tile (batch reduce).
- * add == 0 never reads C; add == 1 fetches it during the sum and adds it behind. Whole vectors are stored: at an edge the caller passes a buffer as C. */
+ * add == 0 never reads C; add == 1 adds it behind the sum. Whole vectors are stored: at an edge the caller passes a buffer as C. */
 #ifndef MINIDL_TILE_H
 #define MINIDL_TILE_H
 
@@ -48,12 +48,13 @@ typedef struct {
 #define B_DENSE 0
 #define B_OFFSETS 1
 
-/* C is wanted at the end: it comes nearer row by row during the first steps of the sum. All rows at once are more lines than a core can wait for. */
+/* C is wanted at the end: it comes nearer row by row during the first steps of the sum, as all rows at once are more lines than a core can wait
+ * for. Where A lies in rows their addresses leave no registers for that, and all that is added to comes at once. */
 #define STEPS_PER_ROW 8
 
 INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const int b_kind, const NAME(tile_job) *job) {
     vec acc[MR_TALL][NV];
-    const int by_row = a_kind == A_PACKED;
+    const int c_by_row = a_kind == A_PACKED;
     const isize ldc = job->ldc, ldb = job->ldb, a_step = a_kind == A_PACKED && job->a_step == 0 ? rows : job->a_step;
     const isize *b_row = job->b_row;
     REAL *c = job->c;
@@ -63,7 +64,7 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
         UNROLL(4)
         for (int j = 0; j < vecs; j++) {
             acc[i][j] = (vec){0};
-            if (!by_row && job->add) __builtin_prefetch(c + i * ldc + j * LANES, 1);
+            if (!c_by_row && job->add) __builtin_prefetch(c + i * ldc + j * LANES, 1);
         }
 
     for (isize block = 0; block < job->n_blocks; block++) {
@@ -76,7 +77,7 @@ INLINE void NAME(tile)(const int rows, const int vecs, const int a_kind, const i
         isize step = 0;
         for (isize k = 0; k < kc; k++) {
             vec b_k[NV];
-            if (by_row && k < rows * STEPS_PER_ROW && k % STEPS_PER_ROW == 0) {
+            if (c_by_row && block == 0 && k < rows * STEPS_PER_ROW && k % STEPS_PER_ROW == 0) {
                 UNROLL(4)
                 for (int j = 0; j < vecs; j++) __builtin_prefetch(c + k / STEPS_PER_ROW * ldc + j * LANES, 1);
             }
