@@ -20,6 +20,7 @@ def affine_grads(grads, inputs, grad_weights, grad_bias, weight, grad_x, n_threa
 
     x is a matrix (N, D), or (rows, first, index): row r of x is then rows[index[r]] or, where the index is negative, first[-1 - index[r]]
     (zeros where `first` is None). In (rows, first, index, mask, group) row r is multiplied by mask[group[r]]: mask (groups, D), group (N,).
+    No output may share memory with an input or another output: threads do not wait for each other between the products.
     """
     for grad, own_inputs, own_weights, own_bias in zip(grads, inputs, grad_weights, grad_bias, strict=True):
         for x, grad_weight in zip(own_inputs, own_weights, strict=True):
