@@ -64,7 +64,7 @@ class Case:
             gates[1][...] = np.nan
             above = [self.many(self.sums, self.width, scale=self.width**-0.5)[0], self.many(1, self.sums)[0][0] if self.batch % 2 else None]
         own = [self.many(rows, inputs)[0], self.many(self.sums, inputs, scale=inputs**-0.5), *biases] if inputs else [None] * 4
-        b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 else None
+        b_hn = [each.reshape(-1) for each in self.many(1, units)] if self.cell == "gru" and self.sign > 0 and not inputs else None
         return (
             "recurrent",
             [
@@ -110,8 +110,7 @@ def layer_cases(rng, dtype):
             rest = projects, cell == "lstm" and i % 3 == 2, i % 4 == 3, sign
             case = Case(rng, dtype, cell, size, 1 + (i + len(cell)) % 2, *rest)
             yield case.forward()
-            if not cell.startswith("gru"):
-                yield case.forward(inputs=250 if size is LARGE else 1 + 13 * i)  # 250: x begins in the second block of the sum
+            yield case.forward(inputs=250 if size is LARGE else 1 + 13 * i)  # 250: x begins in the second block of the sum
             yield case.backward(whole=i % 2 == 0)
             if not cell.startswith("gru"):
                 yield Case(rng, dtype, cell, size, 1, *rest).backward(whole=i % 2 == 1, inputs=1 + 13 * i)

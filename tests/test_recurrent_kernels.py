@@ -169,7 +169,7 @@ OUT_OF_BOUNDS = {
     "w_ih": with_inputs(3, lambda a: [a[0][:, :-1]]),
     "bias": with_inputs(4, lambda a: [a[0][:-1]]),
     "one bias": with_inputs(4, lambda _: None),
-    "x for a gru": with_inputs(0, lambda _: "gru"),
+    "x and a bias inside": with_inputs(8, lambda _: [np.zeros(5)]),
     "grad_x of another size": changed_back(16, lambda a: a[:-1]),
     "grad_x without w_ih": changed_back(3, lambda _: None),
     "w_ih of another size": changed_back(3, lambda a: a[:, :-1]),

@@ -101,12 +101,14 @@ cdef void *bias_of(cnp.ndarray first, list arrays, Py_ssize_t d, Py_ssize_t coun
 cdef int own_inputs(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t d, cnp.ndarray first, cnp.ndarray x, list w_ih, list b_ih,
                     list b_hh) except -1:
     """The input product is made together with that of the state: its factors."""
-    if shape.cell > 2 or cnp.PyArray_NDIM(x) != 2 or x.shape[1] < 1 or w_ih is None or (b_ih is None) != (b_hh is None):
-        raise ValueError("recurrent: x (rows, D) is taken by an rnn or lstm, with w_ih, and both biases or none, of every direction")
+    if cnp.PyArray_NDIM(x) != 2 or x.shape[1] < 1 or w_ih is None or (b_ih is None) != (b_hh is None) or to.b_hn is not NULL:
+        raise ValueError("recurrent: x (rows, D) is taken with w_ih, and both biases or none, of every direction, and without b_hn")
     shape.inputs = x.shape[1]
     to.x = block_of(first, x, shape.rows, shape.inputs, False, NULL)
     to.w_ih = block_of(first, w_ih[d], shape.sums, shape.inputs, False, NULL)
     to.b_ih, to.b_hh = bias_of(first, b_ih, d, shape.sums), bias_of(first, b_hh, d, shape.sums)
+    if shape.cell == 3 and to.b_hh is not NULL:
+        to.b_hn = <const char *> to.b_hh + 2 * shape.units * cnp.PyArray_ITEMSIZE(first)
     return 0
 
 
@@ -122,13 +124,13 @@ cdef int two_layers(recurrent_shape *shape, recurrent_arrays *arrays, cnp.ndarra
 def recurrent(
     str cell,
     double update_sign,
-    cnp.ndarray x,               # IN    (rows, D) of an rnn or lstm, to be multiplied here, or None
+    cnp.ndarray x,               # IN    (rows, D), to be multiplied here, or None
     list w_ih,                   # IN    [(G U, D)], with x
     list b_ih,                   # IN    [(G U,)], with x, or None
     list b_hh,                   # IN    [(G U,)], with b_ih, or None
     list gates,                  # INOUT [(rows, G U)] per direction, rows contiguous: input products (OUT with x) -> activations
     list w_hh,                   # IN    [(G U, H)]
-    list b_hn,                   # IN    [(U,)] of gru, or None
+    list b_hn,                   # IN    [(U,)] of gru, or None; with x it is in b_hh
     list w_hr,                   # IN    [(H, U)] of an lstm with projection, or None
     list peephole,               # IN    [(3, U)] of an lstm, or None
     list mask,                   # IN    [(N, H)] or None
@@ -160,9 +162,9 @@ def recurrent(
     for d in range(shape.directions):
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, True)
+        arrays[d].b_hn = bias_of(first, b_hn, d, shape.units)
         if x is not None:
             own_inputs(&shape, &arrays[d], d, first, x, w_ih, b_ih, b_hh)
-        arrays[d].b_hn = bias_of(first, b_hn, d, shape.units)
         arrays[d].h_n = block_of(first, h_n[d], shape.batch, shape.width, True, NULL)
         if shape.cell == 2:
             arrays[d].c_n = block_of(first, c_n[d], shape.batch, shape.units, True, NULL)

@@ -23,6 +23,7 @@ __all__ = []
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
 TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
+TOGETHER_FEATURES = 4  # per sequence; more cost a gru, with a panel of its own for the x of n, what it saves
 BESIDE_ROWS = 3  # of more sequences each of two threads takes some, in any layer (recurrent.h: share_work)
 SHARED_BYTES = 240_000  # of so many recurrent weights each takes some (recurrent.h: SHARED_STEP_NS, at 60 bytes in one)
 BESIDE_STEPS = 16  # fewer are over before the second thread has begun
@@ -226,7 +227,7 @@ class Layer:
         grad_gates, grad_h = self.begin_back(overwrites, traces is not None)
         grad_x = empty(self.x_shape, rows.dtype) if need_x else None
         back = (w_ih, grad_x.reshape(rows.shape)) if need_x else ()
-        with_state = need_x and self.together and count == 1
+        with_state = need_x and self.together and count == 1 and not cell.startswith("gru")  # its n meets both with different gradients
         kernels.recurrent_grad(
             cell, self.update_sign, gates, w_ih[0] if with_state else None, w_hh, w_hr, peephole, self.mask, h0, c0, outs, self.cells,
             self.extra, columns(grad_out.reshape(len(rows), width * count), count), grad_h_n, grad_c_n, back[1] if with_state else None,
@@ -338,12 +339,10 @@ def kept_arrays(cell, n_rows, units, kinds):
 
 
 def multiplied_together(cell, batch, w_ih, w_hh):
-    """Say whether x W_ih^T is made step by step with h W_hh^T: where the caches keep both weights, as gates are then written only once.
-
-    The sums of a GRU's n must stay apart, as r multiplies only one of them.
-    """
-    kept = batch >= TOGETHER_ROWS and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES
-    return kept and not cell.startswith("gru") and w_ih.shape[1] > 0
+    """Say whether x W_ih^T is made step by step with h W_hh^T: where the caches keep both weights, as gates are then written only once."""
+    if cell.startswith("gru") and w_ih.shape[1] > TOGETHER_FEATURES * batch:
+        return False
+    return batch >= TOGETHER_ROWS and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES and w_ih.shape[1] > 0
 
 
 def input_products(cell, rows, kinds, gates):

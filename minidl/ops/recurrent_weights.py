@@ -52,11 +52,16 @@ def for_gru(runs, back):
         of_h.append((run.grads[:, run.units :], [run.state()] if need_hh else [], need_b_hh))
     if back:
         w_ih, grad_x = back
-        back = [np.roll(each, run.units, 0) for each, run in zip(w_ih, runs, strict=True)], grad_x
+        back = [turned(each, 2 * run.units) for each, run in zip(w_ih, runs, strict=True)], grad_x
     for run, of_one, (*grad_hh, b_hh) in zip(runs, affine_grads(of_x, *back), affine_grads(of_h), strict=True):
-        *grad_ih, b_ih = (None if each is None else np.roll(each, -run.units, 0) for each in of_one)
+        *grad_ih, b_ih = (None if each is None else turned(each, run.units) for each in of_one)
         results.append((grad_ih[0] if grad_ih else None, grad_hh[0] if grad_hh else None, b_ih, b_hh))
     return results
+
+
+def turned(rows, first):
+    """The rows from number `first` on, then those before."""
+    return np.concatenate((rows[first:], rows[:first]))  # np.roll takes three times as long
 
 
 def for_gru_before(runs, back):

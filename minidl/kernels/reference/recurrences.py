@@ -49,8 +49,8 @@ def recurrent(
 ):  # fmt: skip
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
 
-    x, w_ih, b_ih, b_hh: None; or (of an rnn or lstm) what the input product x W_ih^T + b_ih + b_hh is made of here, without the biases
-    where they are None. First states are zero where they are None.
+    x, w_ih, b_ih, b_hh: None; or what the input product x W_ih^T + b_ih + b_hh is made of here, without the biases where they are None;
+    of a gru the last part of b_hh is then b_hn. First states are zero where they are None.
 
     w_above, b_above: None; or what the input product of the second of two layers is made of here.
 
@@ -58,8 +58,13 @@ def recurrent(
     """
     for d in range(len(gates)):
         h, c = start(h0, d, h_n[d]), None if cell != "lstm" else start(c0, d, c_n[d])
+        inner = entry(b_hn, d)
         if x is not None:
-            gates[d][...] = x @ w_ih[d].T + (0 if b_ih is None else b_ih[d] + b_hh[d])
+            outer = x @ w_ih[d].T + (0 if b_ih is None else b_ih[d])
+            if b_hh is not None:
+                together, inner = np.split(b_hh[d], [2 * h.shape[1] if cell == "gru" else len(b_hh[d])])
+                outer[:, : len(together)] += together
+            gates[d][...] = outer
         if w_above is not None and d == 1:
             gates[1][...] = out[0] @ w_above.T + (0 if b_above is None else b_above)
         for n, rows in steps(starts, sizes, row_step, backwards=d == 1 and w_above is None):
@@ -73,7 +78,7 @@ def recurrent(
                 h[:n] = shown if w_hr is None else shown @ w_hr[d].T
             elif cell == "gru":
                 product = masked @ w_hh[d].T
-                product[:, 2 * h.shape[1] :] += 0 if b_hn is None else b_hn[d]
+                product[:, 2 * h.shape[1] :] += 0 if inner is None else inner
                 gates[d][rows], extra[d][rows], h[:n] = gru(gates[d][rows], product, h[:n], update_sign)
             elif cell == "gru_before":
                 gates[d][rows], extra[d][rows], h[:n] = gru_before(gates[d][rows], w_hh[d], h[:n], masked, update_sign)

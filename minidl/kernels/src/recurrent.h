@@ -8,8 +8,9 @@
  *             one micro-kernel call per gate and MR rows
  *             activation and new state of the chunk, from the buffer
  *
- * Where the caller leaves the input product to the kernel (x, of an rnn or lstm), the sums run over the state and on over x of the step,
- * whose weights stand behind the recurrent ones: the gates are then written once, activated.
+ * Where the caller leaves the input product to the kernel (x), the sums run over the state and on over x of the step, whose weights stand
+ * behind the recurrent ones: the gates are then written once, activated. The two halves of a gru's n are blocks of their own, as r multiplies
+ * only that of the state.
  *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
@@ -38,11 +39,16 @@
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
  * up to `tall` rows. Each block has `cols` columns; where the last `tail` of them fill less than a vector, so that the blocks fit into
- * fewer vectors together, they share one panel, the last tile: 4 gates of 200 units are 50 vectors of 16, not 52. */
+ * fewer vectors together, they share one panel, the last tile: 4 gates of 200 units are 50 vectors of 16, not 52. With a `cut`, the sums of
+ * the last block run from there on only, and those of the third of four blocks only up to it. */
 typedef struct {
-    isize k, cols, blocks, tiles, tall, tail;
+    isize k, cut, cols, blocks, tiles, tall, tail;
     REAL *data;
 } NAME(panels);
+
+/* The steps that the sums of a block run over. */
+INLINE isize NAME(sum_begin)(const NAME(panels) * p, isize block) { return block == p->blocks - 1 ? p->cut : 0; }
+INLINE isize NAME(sum_end)(const NAME(panels) * p, isize block) { return p->cut && block == 2 && p->blocks == 4 ? p->cut : p->k; }
 
 INLINE int NAME(is_shared)(const NAME(panels) * p, isize tile) { return p->tail && tile == p->tiles - 1; }
 
@@ -62,11 +68,11 @@ INLINE isize NAME(panel_width)(const NAME(panels) * p, isize tile) {
 INLINE isize NAME(panels_size)(const NAME(panels) * p) { return p->k * p->blocks * round_up(p->cols, LANES); }
 
 /* Panels for a product of so many rows and of this size, in the scratch at *at. Tall tiles, where one then has all rows and panels are read once. */
-static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cols, isize blocks, REAL **at) {
+static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cut, isize cols, isize blocks, REAL **at) {
     const int tall = rows > MR && rows <= MR_TALL;
     const isize vecs = tall ? TALL_VECS : NV, rest = cols % LANES, together = ceil_div(blocks * rest, LANES);
-    NAME(panels) p = {.k = k, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .data = *at};
-    if (together < blocks && together <= vecs) p.tail = rest;
+    NAME(panels) p = {.k = k, .cut = cut, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .data = *at};
+    if (together < blocks && together <= vecs && !cut) p.tail = rest;
     p.tiles = p.tail ? ceil_div(cols / LANES, vecs) + 1 : max_size(1, ceil_div(ceil_div(cols, LANES), vecs));
     *at += round_up(NAME(panels_size)(&p), 16);
     return p;
@@ -76,7 +82,8 @@ INLINE REAL *NAME(panel)(const NAME(panels) * p, isize tile, isize block) {
     return p->data + p->k * (NAME(tile_start)(p, tile) * p->blocks + block * NAME(panel_width)(p, tile));
 }
 
-/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step]. */
+/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step],
+ * where only blocks count whose sums run over these steps. */
 typedef struct {
     const REAL *at;
     isize first_k, k, first_col, cols, block_step, col_step, k_step;
@@ -90,10 +97,12 @@ static void NAME(pack_tiles)(const NAME(panels) * p, const NAME(weight_part) * p
         const isize panels = NAME(tile_panels)(p, tile), used = n * p->blocks / panels;
         for (isize panel = 0; panel < panels && used < width && to == p->cols; panel++)
             for (isize k = 0; k < part->k; k++) zero_run(NAME(panel)(p, tile, panel) + (part->first_k + k) * width + used, width - used);
+        isize found = 0;
         for (isize block = 0; block < p->blocks && from < to; block++) {
+            if (part->first_k < NAME(sum_begin)(p, block) || part->first_k >= NAME(sum_end)(p, block)) continue;
             REAL *panel = NAME(is_shared)(p, tile) ? NAME(panel)(p, tile, 0) + block * n : NAME(panel)(p, tile, block);
             NAME(pack_into)(panel + part->first_k * width + from - start, width,
-                               part->at + block * part->block_step + (from - part->first_col) * part->col_step, part->col_step, part->k_step, to - from,
+                               part->at + found++ * part->block_step + (from - part->first_col) * part->col_step, part->col_step, part->k_step, to - from,
                                part->k);
         }
     }
@@ -114,12 +123,13 @@ INLINE void NAME(cut_rows)(NAME(factor) * a, const NAME(panels) * p, isize rows)
 /* How far `to` is from `from`, in values: both may be parts of different arrays. */
 INLINE isize NAME(distance)(const REAL *from, const REAL *to) { return ((intptr_t)to - (intptr_t)from) / (intptr_t)sizeof(REAL); }
 
-/* sums[row][0 .. width] = A[row] B: one panel of this width, cut into blocks of the sum that all rows share while they are near. */
-static void NAME(row_product)(const REAL *panel, isize sum, isize width, const NAME(factor) * a, REAL *sums) {
-    const isize k_blocks = ceil_div(sum, K_BLOCK), vecs = width / LANES;
+/* sums[row][0 .. width] = A[row] B, summed from step `begin` to `end`: one panel of this width, cut into blocks of the sum that all rows
+ * share while they are near. */
+static void NAME(row_product)(const REAL *panel, isize begin, isize end, isize width, const NAME(factor) * a, REAL *sums) {
+    const isize k_blocks = ceil_div(end - begin, K_BLOCK), vecs = width / LANES;
     NAME(tile_job) job = {.a_row_block = CHUNK_ROWS, .a_step = 1, .ldb = width, .ldc = NR};
-    for (isize k_block = 0, k = 0, next; k_block < k_blocks; k_block++, k = next) {
-        next = k_block == k_blocks - 1 ? sum : sum * (k_block + 1) / k_blocks;
+    for (isize k_block = 0, k = begin, next; k_block < k_blocks; k_block++, k = next) {
+        next = k_block == k_blocks - 1 ? end : begin + (end - begin) * (k_block + 1) / k_blocks;
         const isize steps = next - k, before = a->cut - k; /* steps before the cut */
         const int both = before > 0 && before < steps;
         job.n_blocks = 1 + both;
@@ -129,7 +139,7 @@ static void NAME(row_product)(const REAL *panel, isize sum, isize width, const N
         job.a_block = -k;
         job.b = panel + k * width;
         job.b_block = before * width;
-        job.add = k > 0;
+        job.add = k > begin;
         for (isize part = 0; part < a->parts; part++) {
             const isize first = a->first[part];
             job.a_row = a->row[before <= 0] + first;
@@ -142,7 +152,8 @@ static void NAME(row_product)(const REAL *panel, isize sum, isize width, const N
 /* The sums of a tile for the rows of A, those of its panels CHUNK_ROWS * NR apart. */
 static void NAME(tile_product)(const NAME(panels) * p, isize tile, const NAME(factor) * a, REAL *sums) {
     const isize width = NAME(panel_width)(p, tile), panels = NAME(tile_panels)(p, tile);
-    for (isize i = 0; i < panels; i++) NAME(row_product)(NAME(panel)(p, tile, i), p->k, width, a, sums + i * CHUNK_ROWS * NR);
+    for (isize i = 0; i < panels; i++)
+        NAME(row_product)(NAME(panel)(p, tile, i), NAME(sum_begin)(p, i), NAME(sum_end)(p, i), width, a, sums + i * CHUNK_ROWS * NR);
 }
 
 /* How far the sums of different blocks are apart in these. */

@@ -145,7 +145,7 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
                 NAME(cut_rows)(&factor, p, known);
             }
             for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && of_state; i++) NAME(fetch_units)(w, start, of_state, &chunk, i);
-            if (known) NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
+            if (known) NAME(row_product)(NAME(panel)(p, tile, 0), 0, p->k, NAME(panel_width)(p, tile), &factor, sums);
             if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, sums, &chunk, known, begun);
             if (of_state < n) NAME(store_grad_x)(w, start + of_state - width, n - of_state, sums + of_state, later, &chunk, known);
         }
@@ -177,7 +177,7 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
                 }
                 NAME(cut_rows)(&factor, p, chunk.count);
             }
-            NAME(row_product)(NAME(panel)(p, tile, 0), p->k, NAME(panel_width)(p, tile), &factor, sums);
+            NAME(row_product)(NAME(panel)(p, tile, 0), 0, p->k, NAME(panel_width)(p, tile), &factor, sums);
             for (isize i = 0; i < chunk.count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, &chunk, i);
         }
     }
@@ -187,9 +187,9 @@ static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     const isize rows = NAME(most_own_rows)(w);
     REAL *at = scratch;
-    w->main = NAME(make_panels)(rows, s->cell == GRU_BEFORE ? 2 * s->units : s->sums, s->width + s->inputs, 1, &at);
-    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
-    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->width, s->units, 1, &at);
+    w->main = NAME(make_panels)(rows, s->cell == GRU_BEFORE ? 2 * s->units : s->sums, 0, s->width + s->inputs, 1, &at);
+    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, 0, s->units, 1, &at);
+    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->width, 0, s->units, 1, &at);
     w->zeros = at;
     at += round_up(max_size(s->units, s->width), LANES);
     w->carry = w->arrays && w->arrays->grad_h0 ? w->arrays->grad_h0 : at;

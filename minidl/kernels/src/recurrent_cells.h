@@ -20,11 +20,12 @@ INLINE void NAME(put)(REAL *p, vec v, const int whole, isize n) {
 /* A run of units of one row: each pointer is at its first unit. Values of different gates are gate_step, sum_step, peephole_step apart. */
 typedef struct {
     isize n;
-    const REAL *inputs;     /* IN    forward: input product, or the bias where the sums have it; gates of gru are INOUT instead */
+    const REAL *inputs;     /* IN    forward: input product, or the bias where the sums have it */
     REAL *gates;            /* OUT   forward: activations; IN backward */
     isize gate_step;
     const REAL *sums;       /* IN    W_hh h */
     isize sum_step;
+    const REAL *own_sums;   /* IN    gru, gru_before: W_in x, or NULL where `inputs` has it */
     const REAL *bias;       /* IN    gru: b_hn, or NULL */
     const REAL *peephole;   /* IN    lstm, or NULL */
     isize peephole_step;
@@ -92,11 +93,12 @@ RUN_OF_UNITS(lstm_state)
 
 INLINE void NAME(gru_cell_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
     const isize g = u->gate_step, s = u->sum_step;
-    const vec r = NAME(vlogistic)(GET(u->gates) + GET(u->sums));
-    const vec z = NAME(vlogistic)(u->sign * (GET(u->gates + g) + GET(u->sums + s)));
-    vec inner = GET(u->sums + 2 * s);
+    const vec r = NAME(vlogistic)(GET(u->inputs) + GET(u->sums));
+    const vec z = NAME(vlogistic)(u->sign * (GET(u->inputs + g) + GET(u->sums + s)));
+    vec inner = GET(u->sums + 2 * s), outer = GET(u->inputs + 2 * g);
     if (u->bias) inner += GET(u->bias);
-    const vec value = NAME(vtanh)(GET(u->gates + 2 * g) + r * inner);
+    if (u->own_sums) outer += GET(u->own_sums);
+    const vec value = NAME(vtanh)(outer + r * inner);
     PUT(u->gates, r);
     PUT(u->gates + g, z);
     PUT(u->gates + 2 * g, value);
@@ -105,12 +107,13 @@ INLINE void NAME(gru_cell_vec)(const NAME(units) * u, isize i, const int whole, 
 }
 RUN_OF_UNITS(gru_cell)
 
-/* The gates r and z of gru_before, and r seen for the second product. */
+/* The gates r and z of gru_before, and r seen for the second product; what x gives to n waits in its place. */
 INLINE void NAME(gru_before_gates_vec)(const NAME(units) * u, isize i, const int whole, isize n) {
     const isize g = u->gate_step, s = u->sum_step;
-    const vec r = NAME(vlogistic)(GET(u->gates) + GET(u->sums));
+    const vec r = NAME(vlogistic)(GET(u->inputs) + GET(u->sums));
     PUT(u->gates, r);
-    PUT(u->gates + g, NAME(vlogistic)(u->sign * (GET(u->gates + g) + GET(u->sums + s))));
+    PUT(u->gates + g, NAME(vlogistic)(u->sign * (GET(u->inputs + g) + GET(u->sums + s))));
+    if (u->own_sums) PUT(u->gates + 2 * g, GET(u->inputs + 2 * g) + GET(u->own_sums));
     PUT(u->extra, r * GET(u->seen));
 }
 RUN_OF_UNITS(gru_before_gates)

@@ -60,6 +60,7 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
     u.inputs = s->inputs ? w->bias + start : u.gates;
+    u.own_sums = s->inputs ? sums + (s->cell == GRU ? 3 : 2) * sum_step : NULL;
     switch (cell) {
     case RNN_TANH: NAME(tanh_cell)(&u); break;
     case RNN_RELU: NAME(relu_cell)(&u); break;
@@ -181,10 +182,11 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
 static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
-    const isize blocks = s->cell == GRU_BEFORE ? 2 : s->sums / s->units, rows = NAME(most_own_rows)(w);
-    w->main = NAME(make_panels)(rows, s->width + s->inputs, s->units, blocks, &at);
-    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, s->units, 1, &at);
-    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->units, s->width, 1, &at);
+    const isize rows = NAME(most_own_rows)(w), apart = s->cell >= GRU && s->inputs; /* n has sums of its own for x */
+    const isize blocks = (s->cell == GRU_BEFORE ? 2 : s->sums / s->units) + apart;
+    w->main = NAME(make_panels)(rows, s->width + s->inputs, apart ? s->width : 0, s->units, blocks, &at);
+    if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, 0, s->units, 1, &at);
+    if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->units, 0, s->width, 1, &at);
     w->zeros = at;
     w->bias = at += round_up(max_size(s->units, s->width), LANES);
     w->masked = at += round_up(s->sums, LANES);
@@ -219,7 +221,8 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     }
     if (rank > 0) return;
     zero_run(w->zeros, max_size(s->units, s->width));
-    for (isize i = 0; i < s->sums && s->inputs; i++) w->bias[i] = a->b_ih ? ((const REAL *)a->b_ih)[i] + ((const REAL *)a->b_hh)[i] : 0;
+    const isize both = s->cell == GRU ? 2 * s->units : s->sums; /* b_hn stays inside */
+    for (isize i = 0; i < s->sums && s->inputs; i++) w->bias[i] = a->b_ih ? ((const REAL *)a->b_ih)[i] + (i < both ? ((const REAL *)a->b_hh)[i] : 0) : 0;
 }
 
 static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {

@@ -59,7 +59,7 @@ INLINE void NAME(lead)(const NAME(worker) * w, isize done) {
 static void NAME(link_forward)(NAME(worker) * w, REAL **at) {
     const recurrent_shape *s = w->shape;
     NAME(link) *l = &w->link;
-    l->panels = NAME(make_panels)(LINK_STEPS * s->batch, s->width, s->units, s->sums / s->units, at);
+    l->panels = NAME(make_panels)(LINK_STEPS * s->batch, s->width, 0, s->units, s->sums / s->units, at);
     if (!l->made) return;
     const recurrent_arrays *a = w->arrays, *below = a - 1;
     const NAME(weight_part) part = {.at = a->w_ih, .k = s->width, .cols = s->units, .block_step = s->units * s->width, .col_step = s->width, .k_step = 1};
@@ -76,7 +76,7 @@ static void NAME(link_forward)(NAME(worker) * w, REAL **at) {
 static void NAME(link_backward)(NAME(worker) * w, REAL **at) {
     const recurrent_shape *s = w->shape;
     NAME(link) *l = &w->link;
-    l->panels = NAME(make_panels)(LINK_STEPS * s->batch, s->sums, s->width, 1, at);
+    l->panels = NAME(make_panels)(LINK_STEPS * s->batch, s->sums, 0, s->width, 1, at);
     if (!l->made) return;
     const recurrent_arrays *a = w->arrays, *above = a + 1;
     const isize turned = s->cell == GRU ? 2 * s->units : 0; /* rows of the weights that come last there */
