@@ -112,8 +112,17 @@ def layer_cases(rng, dtype):
             yield case.forward()
             yield case.forward(inputs=250 if size is LARGE else 1 + 13 * i)  # 250: x begins in the second block of the sum
             yield case.backward(whole=i % 2 == 0)
+            if i == 4:  # masks and two directions, whatever the cell has otherwise
+                yield Case(rng, dtype, cell, size, 2, False, False, True, sign).forward(inputs=30)
             if not cell.startswith("gru"):
                 yield Case(rng, dtype, cell, size, 1, *rest).backward(whole=i % 2 == 1, inputs=1 + 13 * i)
+
+
+def long_sum_cases(rng, dtype):
+    """Sums in blocks of at most 512 steps: x begins in the first block and fills others, begins with a block, or begins behind one."""
+    for cell in GATES:
+        for units, inputs in [(20, 1100), (300, 300), (520, 3)]:
+            yield Case(rng, dtype, cell, (9, units, 8, 2, False), 2, False, False, False, 1.0).forward(inputs=inputs)
 
 
 def stack_cases(rng, dtype):
@@ -153,5 +162,6 @@ def step_cases(rng, dtype):
 
 def recurrent_cases(rng, dtype):
     yield from layer_cases(rng, dtype)
+    yield from long_sum_cases(rng, dtype)
     yield from stack_cases(rng, dtype)
     yield from step_cases(rng, dtype)

@@ -72,11 +72,11 @@ def test_a_walk_that_failed_leaves_no_gates_that_are_gradients(rng, monkeypatch)
 
 
 @every_layer
-@pytest.mark.parametrize("lengths", [None, [2, 4, 1]], ids=["dense", "lengths"])
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1], [2, 4, 1, 3, 3, 1, 4, 2, 2]], ids=["dense", "lengths", "many lengths"])
 def test_gradients_equal_differences(kind, options, lengths, rng):
-    layer = layer_of(kind, options)
-    shape = (3, 4, D) if options.get("batch_first") else (4, 3, D)
-    x, states = minidl.tensor(rng.standard_normal(shape), requires_grad=True), states_of(layer, 3, rng)
+    layer, batch = layer_of(kind, options), len(lengths) if lengths else 3
+    shape = (batch, 4, D) if options.get("batch_first") else (4, batch, D)
+    x, states = minidl.tensor(rng.standard_normal(shape), requires_grad=True), states_of(layer, batch, rng)
     leaves = [x, *listed(states), *layer.parameters()]
 
     def loss():
@@ -99,8 +99,8 @@ def test_gradients_equal_differences(kind, options, lengths, rng):
 @every_layer
 def test_a_packed_batch_equals_its_sequences(kind, options, rng):
     layer = layer_of(kind, options).eval()
-    lengths = [3, 6, 1, 6]
-    x, states = rng.standard_normal((4, 6, D)), states_of(layer, 4, rng)
+    lengths = [3, 6, 1, 6, 2, 2, 5, 4, 6]  # enough for the input product to be made step by step; of one alone it is not
+    x, states = rng.standard_normal((9, 6, D)), states_of(layer, 9, rng)
     padded = minidl.tensor(x if layer.batch_first else x.swapaxes(0, 1).copy())
     out, last = layer(padded, states, lengths=lengths)
     out = out if layer.batch_first else out.transpose(0, 1)

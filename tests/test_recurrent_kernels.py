@@ -120,11 +120,11 @@ def test_layout_of_inputs_does_not_matter(rng):
         np.testing.assert_array_equal(have, want)
 
 
-def changed(position, value, inputs=0, directions=1, above=None):
+def changed(position, value, inputs=0, directions=1, above=None, cell="lstm"):
     """A forward call of the compiled kernel with one argument replaced."""
 
     def call():
-        case = Case(np.random.default_rng(0), np.float64, "lstm", (2, 5, 3, 4, False), directions, True, False, False, 1.0)
+        case = Case(np.random.default_rng(0), np.float64, cell, (2, 5, 3, 4, False), directions, cell == "lstm", False, False, 1.0)
         _, arguments, _ = case.forward(inputs)
         arguments[22] = above
         arguments[position] = value(arguments[position])
@@ -133,8 +133,8 @@ def changed(position, value, inputs=0, directions=1, above=None):
     return call
 
 
-def with_inputs(position, value):
-    return changed(position, value, inputs=4)
+def with_inputs(position, value, **options):
+    return changed(position, value, inputs=4, **options)
 
 
 def changed_back(position, value, directions=1, inputs=4):
@@ -169,7 +169,14 @@ OUT_OF_BOUNDS = {
     "w_ih": with_inputs(3, lambda a: [a[0][:, :-1]]),
     "bias": with_inputs(4, lambda a: [a[0][:-1]]),
     "one bias": with_inputs(4, lambda _: None),
-    "x and a bias inside": with_inputs(8, lambda _: [np.zeros(5)]),
+    "no bias in the list": with_inputs(5, lambda _: [None]),
+    "bias of a gru": with_inputs(5, lambda a: [a[0][:-1]], cell="gru"),
+    "x and a bias inside": with_inputs(8, lambda _: [np.zeros(5)], cell="gru"),
+    "w_ih of one direction": with_inputs(3, lambda a: a[:1], directions=2),
+    "b_hh of one direction": with_inputs(5, lambda a: a[:1], directions=2),
+    "out of one direction": changed(14, lambda a: a[:1], directions=2),
+    "h_n of one direction": changed(17, lambda a: a[:1], directions=2),
+    "grad_gates of one direction": changed_back(17, lambda a: a[:1], directions=2, inputs=0),
     "grad_x of another size": changed_back(16, lambda a: a[:-1]),
     "grad_x without w_ih": changed_back(3, lambda _: None),
     "w_ih of another size": changed_back(3, lambda a: a[:, :-1]),

@@ -23,6 +23,14 @@ cdef void *block_of(cnp.ndarray first, cnp.ndarray x, Py_ssize_t rows, Py_ssize_
     return cnp.PyArray_DATA(x)
 
 
+cdef int one_per_direction(recurrent_shape *shape, tuple lists) except -1:
+    cdef object each
+    for each in lists:
+        if each is not None and len(each) != shape.directions:
+            raise ValueError(f"recurrent: takes {shape.directions} arrays of each kind, got {len(each)}")
+    return 0
+
+
 cdef void *optional_block(cnp.ndarray first, list arrays, Py_ssize_t d, Py_ssize_t rows, Py_ssize_t cols, bint writes) except? NULL:
     """Data of the matrix of a direction, NULL where the list is None."""
     return NULL if arrays is None else block_of(first, arrays[d], rows, cols, writes, NULL)
@@ -92,9 +100,9 @@ cdef void *bias_of(cnp.ndarray first, list arrays, Py_ssize_t d, Py_ssize_t coun
     if arrays is None:
         return NULL
     values = arrays[d]
+    if values is None or cnp.PyArray_SIZE(values) != count:
+        raise ValueError(f"recurrent: a bias must have {count} values, got {None if values is None else values.size}")
     same_kind(first, values)
-    if cnp.PyArray_SIZE(values) != count:
-        raise ValueError(f"recurrent: a bias must have {count} values, got {values.size}")
     return data(values)
 
 
@@ -159,6 +167,7 @@ def recurrent(
     table = table_of(first)
     recurrent_geometry(&shape, cell, update_sign, gates, w_hh, starts, sizes, row_step)
     projection_of(&shape, w_hr)
+    one_per_direction(&shape, (w_ih, b_ih, b_hh, b_hn, w_hr, peephole, mask, h0, c0, out, cells, extra, h_n, c_n))
     for d in range(shape.directions):
         memset(&arrays[d], 0, sizeof(recurrent_arrays))
         common_arrays(&shape, &arrays[d], d, gates, w_hh, w_hr, peephole, mask, h0, c0, out, cells, extra, True)
@@ -219,6 +228,8 @@ def recurrent_grad(
     table = table_of(first)
     recurrent_geometry(&shape, cell, update_sign, gates, w_hh, starts, sizes, row_step)
     projection_of(&shape, w_hr)
+    one_per_direction(&shape, (w_hr, peephole, mask, h0, c0, out, cells, extra, grad_out, grad_h_n, grad_c_n, grad_gates, grad_h, grad_h0,
+                               grad_c0))
     if w_hr is not None and grad_h is None:
         raise ValueError("recurrent_grad: an lstm with projection needs grad_h")
     if grad_x is not None and (shape.cell > 2 or shape.directions > 1 or cnp.PyArray_NDIM(grad_x) != 2 or grad_x.shape[1] < 1):

@@ -4,8 +4,9 @@ Letters: steps T, batch N, features D, hidden units U, state width H (U, or P wi
 
     x (T, N, D) -> matrix (rows, D) -> input product (rows, G U), one GEMM -> all steps by the kernel -> out (T, N, H per direction)
 
-A row is one step of one sequence; `Steps` says which row belongs to which step, for dense and packed batches alike. The
-kernels see nothing else of the layout. Equations: `minidl/kernels/reference/recurrences.py`.
+Where that saves time the kernel makes the input product as well, step by step. A row is one step of one sequence; `Steps` says which
+row belongs to which step, for dense and packed batches alike. The kernels see nothing else of the layout. Equations:
+`minidl/kernels/reference/recurrences.py`.
 """
 
 from functools import lru_cache
@@ -23,7 +24,7 @@ __all__ = []
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
 TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
-TOGETHER_FEATURES = 4  # per sequence; more cost a gru, with a panel of its own for the x of n, what it saves
+TOGETHER_FEATURES = 4  # per sequence; with more of them a gru, whose n has a sum of its own for x, lost as much as it gained
 BESIDE_ROWS = 3  # of more sequences each of two threads takes some, in any layer (recurrent.h: share_work)
 SHARED_BYTES = 240_000  # of so many recurrent weights each takes some (recurrent.h: SHARED_STEP_NS, at 60 bytes in one)
 BESIDE_STEPS = 16  # fewer are over before the second thread has begun

@@ -50,7 +50,7 @@ def recurrent(
     """Run a layer: `gates` comes as the input product and leaves activated; states go to `out`, last ones to `h_n`, `c_n`.
 
     x, w_ih, b_ih, b_hh: None; or what the input product x W_ih^T + b_ih + b_hh is made of here, without the biases where they are None;
-    of a gru the last part of b_hh is then b_hn. First states are zero where they are None.
+    of a gru the last part of b_hh then takes the place of b_hn, which is None. First states are zero where they are None.
 
     w_above, b_above: None; or what the input product of the second of two layers is made of here.
 

@@ -49,8 +49,9 @@ typedef struct {
 } recurrent_shape;
 
 /* The arrays of one direction, NULL for those that there are not; rows of those with a *_row are as far apart. Without first states, or
- * gradients of the last ones, these are zero; gradients of first states are made where there are arrays for them. Of the upper of two stacked
- * layers w_ih and `b_above` make its input product from the lower one's output, whose gradient goes to the lower one's grad_out. */
+ * gradients of the last ones, these are zero; gradients of first states are made where there are arrays for them. With x, b_hn of a gru is the
+ * end of b_hh. Of the upper of two stacked layers w_ih and `b_above` make its input product from the lower one's output, whose gradient goes to
+ * the lower one's grad_out. */
 typedef struct {
     const void *x, *w_ih, *b_ih, *b_hh, *b_above, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;

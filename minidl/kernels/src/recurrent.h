@@ -9,8 +9,8 @@
  *             activation and new state of the chunk, from the buffer
  *
  * Where the caller leaves the input product to the kernel (x), the sums run over the state and on over x of the step, whose weights stand
- * behind the recurrent ones: the gates are then written once, activated. The two halves of a gru's n are blocks of their own, as r multiplies
- * only that of the state.
+ * behind the recurrent ones: the gates are then written once, activated. Only the sums of a gru's n stop at x, as r multiplies what they are
+ * so far; those over x are made apart.
  *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
@@ -39,16 +39,13 @@
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
  * up to `tall` rows. Each block has `cols` columns; where the last `tail` of them fill less than a vector, so that the blocks fit into
- * fewer vectors together, they share one panel, the last tile: 4 gates of 200 units are 50 vectors of 16, not 52. With a `cut`, the sums of
- * the last block run from there on only, and those of the third of four blocks only up to it. */
+ * fewer vectors together, they share one panel, the last tile: 4 gates of 200 units are 50 vectors of 16, not 52. With a `cut`, the last
+ * block has two sums, of the steps before it (unless `only_rest`) and of the rest. */
 typedef struct {
     isize k, cut, cols, blocks, tiles, tall, tail;
+    int only_rest;
     REAL *data;
 } NAME(panels);
-
-/* The steps that the sums of a block run over. */
-INLINE isize NAME(sum_begin)(const NAME(panels) * p, isize block) { return block == p->blocks - 1 ? p->cut : 0; }
-INLINE isize NAME(sum_end)(const NAME(panels) * p, isize block) { return p->cut && block == 2 && p->blocks == 4 ? p->cut : p->k; }
 
 INLINE int NAME(is_shared)(const NAME(panels) * p, isize tile) { return p->tail && tile == p->tiles - 1; }
 
@@ -72,7 +69,7 @@ static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cut, isize cols
     const int tall = rows > MR && rows <= MR_TALL;
     const isize vecs = tall ? TALL_VECS : NV, rest = cols % LANES, together = ceil_div(blocks * rest, LANES);
     NAME(panels) p = {.k = k, .cut = cut, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .data = *at};
-    if (together < blocks && together <= vecs && !cut) p.tail = rest;
+    if (together < blocks && together <= vecs && !cut) p.tail = rest; /* one panel, one sum */
     p.tiles = p.tail ? ceil_div(cols / LANES, vecs) + 1 : max_size(1, ceil_div(ceil_div(cols, LANES), vecs));
     *at += round_up(NAME(panels_size)(&p), 16);
     return p;
@@ -82,8 +79,7 @@ INLINE REAL *NAME(panel)(const NAME(panels) * p, isize tile, isize block) {
     return p->data + p->k * (NAME(tile_start)(p, tile) * p->blocks + block * NAME(panel_width)(p, tile));
 }
 
-/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step],
- * where only blocks count whose sums run over these steps. */
+/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step]. */
 typedef struct {
     const REAL *at;
     isize first_k, k, first_col, cols, block_step, col_step, k_step;
@@ -97,12 +93,10 @@ static void NAME(pack_tiles)(const NAME(panels) * p, const NAME(weight_part) * p
         const isize panels = NAME(tile_panels)(p, tile), used = n * p->blocks / panels;
         for (isize panel = 0; panel < panels && used < width && to == p->cols; panel++)
             for (isize k = 0; k < part->k; k++) zero_run(NAME(panel)(p, tile, panel) + (part->first_k + k) * width + used, width - used);
-        isize found = 0;
         for (isize block = 0; block < p->blocks && from < to; block++) {
-            if (part->first_k < NAME(sum_begin)(p, block) || part->first_k >= NAME(sum_end)(p, block)) continue;
             REAL *panel = NAME(is_shared)(p, tile) ? NAME(panel)(p, tile, 0) + block * n : NAME(panel)(p, tile, block);
             NAME(pack_into)(panel + part->first_k * width + from - start, width,
-                               part->at + found++ * part->block_step + (from - part->first_col) * part->col_step, part->col_step, part->k_step, to - from,
+                               part->at + block * part->block_step + (from - part->first_col) * part->col_step, part->col_step, part->k_step, to - from,
                                part->k);
         }
     }
@@ -149,11 +143,15 @@ static void NAME(row_product)(const REAL *panel, isize begin, isize end, isize w
     }
 }
 
-/* The sums of a tile for the rows of A, those of its panels CHUNK_ROWS * NR apart. */
+/* The sums of a tile for the rows of A, those of its panels CHUNK_ROWS * NR apart, behind those of the last panel its own over the rest. */
 static void NAME(tile_product)(const NAME(panels) * p, isize tile, const NAME(factor) * a, REAL *sums) {
-    const isize width = NAME(panel_width)(p, tile), panels = NAME(tile_panels)(p, tile);
-    for (isize i = 0; i < panels; i++)
-        NAME(row_product)(NAME(panel)(p, tile, i), NAME(sum_begin)(p, i), NAME(sum_end)(p, i), width, a, sums + i * CHUNK_ROWS * NR);
+    const isize width = NAME(panel_width)(p, tile), panels = NAME(tile_panels)(p, tile), step = CHUNK_ROWS * NR;
+    for (isize i = 0; i < panels; i++) {
+        const int halves = p->cut && i == panels - 1;
+        const REAL *panel = NAME(panel)(p, tile, i);
+        if (!halves || !p->only_rest) NAME(row_product)(panel, 0, halves ? p->cut : p->k, width, a, sums + i * step);
+        if (halves) NAME(row_product)(panel, p->cut, p->k, width, a, sums + (i + 1) * step);
+    }
 }
 
 /* How far the sums of different blocks are apart in these. */
@@ -195,7 +193,7 @@ typedef struct {
     int n_others;
     REAL *masked;               /* forward, with a mask: see masked_at */
     REAL *zeros;                /* a state where none is given */
-    REAL *bias;                 /* forward, with x: the sum of both */
+    REAL *bias;                 /* forward, with x: the sum of both, for n of a gru b_in alone */
     REAL *carry, *grad_c;       /* backward: grad_h0 and grad_c0, or scratch in their place */
     NAME(panels) main, second;
     NAME(link) link;

@@ -200,12 +200,6 @@ static isize NAME(backward_plan)(NAME(worker) * w, REAL *scratch) {
     return at - scratch;
 }
 
-/* What comes in from behind the last step, zero where nothing is given. */
-INLINE void NAME(start_from)(REAL *to, const void *given, isize first, isize n) {
-    if (given) copy_run(to + first, (const REAL *)given + first, n);
-    else zero_run(to + first, n);
-}
-
 static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;

@@ -23,9 +23,9 @@ typedef struct {
     const REAL *inputs;     /* IN    forward: input product, or the bias where the sums have it */
     REAL *gates;            /* OUT   forward: activations; IN backward */
     isize gate_step;
-    const REAL *sums;       /* IN    W_hh h */
+    const REAL *sums;       /* IN    W_hh h, or W_hh h + W_ih x (for n of gru W_hn h in either case) */
     isize sum_step;
-    const REAL *own_sums;   /* IN    gru, gru_before: W_in x, or NULL where `inputs` has it */
+    const REAL *own_sums;   /* IN    gru, gru_before: W_in x, where `sums` has the rest; or NULL */
     const REAL *bias;       /* IN    gru: b_hn, or NULL */
     const REAL *peephole;   /* IN    lstm, or NULL */
     isize peephole_step;

@@ -60,7 +60,7 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
     u.inputs = s->inputs ? w->bias + start : u.gates;
-    u.own_sums = s->inputs ? sums + (s->cell == GRU ? 3 : 2) * sum_step : NULL;
+    if (cell >= GRU && s->inputs) u.own_sums = sums + 3 * sum_step;
     switch (cell) {
     case RNN_TANH: NAME(tanh_cell)(&u); break;
     case RNN_RELU: NAME(relu_cell)(&u); break;
@@ -182,9 +182,9 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
 static isize NAME(forward_plan)(NAME(worker) * w, REAL *scratch) {
     const recurrent_shape *s = w->shape;
     REAL *at = scratch;
-    const isize rows = NAME(most_own_rows)(w), apart = s->cell >= GRU && s->inputs; /* n has sums of its own for x */
-    const isize blocks = (s->cell == GRU_BEFORE ? 2 : s->sums / s->units) + apart;
-    w->main = NAME(make_panels)(rows, s->width + s->inputs, apart ? s->width : 0, s->units, blocks, &at);
+    const isize rows = NAME(most_own_rows)(w), gates = s->sums / s->units, cut = s->cell >= GRU && s->inputs ? s->width : 0;
+    w->main = NAME(make_panels)(rows, s->width + s->inputs, cut, s->units, s->cell == GRU_BEFORE && !cut ? 2 : gates, &at);
+    w->main.only_rest = s->cell == GRU_BEFORE; /* the sums of its n over the state are those of the second product */
     if (s->cell == GRU_BEFORE) w->second = NAME(make_panels)(rows, s->units, 0, s->units, 1, &at);
     if (s->cell == LSTM && s->width != s->units) w->second = NAME(make_panels)(rows, s->units, 0, s->width, 1, &at);
     w->zeros = at;
@@ -200,6 +200,12 @@ INLINE isize NAME(first_step)(const NAME(worker) * w, isize sequence) {
     isize t = w->backwards ? w->shape->steps - 1 : 0;
     while (w->shape->sizes[t] <= sequence) t--;
     return t;
+}
+
+/* What is given, zeros where it is nothing. */
+INLINE void NAME(start_from)(REAL *to, const void *given, isize first, isize n) {
+    if (given) copy_run(to + first, (const REAL *)given + first, n);
+    else zero_run(to + first, n);
 }
 
 static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
@@ -221,8 +227,10 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     }
     if (rank > 0) return;
     zero_run(w->zeros, max_size(s->units, s->width));
-    const isize both = s->cell == GRU ? 2 * s->units : s->sums; /* b_hn stays inside */
-    for (isize i = 0; i < s->sums && s->inputs; i++) w->bias[i] = a->b_ih ? ((const REAL *)a->b_ih)[i] + (i < both ? ((const REAL *)a->b_hh)[i] : 0) : 0;
+    if (!s->inputs) return;
+    const isize with_b_hh = s->cell == GRU ? 2 * s->units : s->sums;
+    NAME(start_from)(w->bias, a->b_ih, 0, s->sums);
+    for (isize i = 0; i < with_b_hh && a->b_hh; i++) w->bias[i] += ((const REAL *)a->b_hh)[i];
 }
 
 static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
