@@ -57,8 +57,9 @@ def test_a_kept_graph_gives_the_same_gradients_again(kind, options, lengths, rng
         loss.backward()
 
 
-def test_a_walk_that_failed_leaves_no_gates_that_are_gradients(rng, monkeypatch):
-    layer = layer_of("LSTM", {})
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_walk_that_failed_leaves_no_gates_that_are_gradients(kind, rng, monkeypatch):
+    layer = layer_of(kind, {})
     loss = weighted_sum([layer(minidl.tensor(rng.standard_normal((4, 3, D))))[0]])
 
     def fail(*_):

@@ -99,7 +99,7 @@ cdef extern from "kernels.h" nogil:
         void *grad_h
         void *grad_h0
         void *grad_c0
-        Py_ssize_t gates_row, out_row, grad_out_row, grad_gates_row
+        Py_ssize_t gates_row, out_row, extra_row, grad_out_row, grad_gates_row
 
     ctypedef struct kernel_table:
         Py_ssize_t (*gemm_scratch)(Py_ssize_t batch, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int n_threads) noexcept nogil

@@ -90,7 +90,8 @@ cdef int common_arrays(recurrent_shape *shape, recurrent_arrays *to, Py_ssize_t 
     to.gates = block_of(first, gates[d], shape.rows, shape.sums, forward, &to.gates_row)
     to.out = block_of(first, out[d], shape.rows, shape.width, forward, &to.out_row)
     to.cells = optional_block(first, cells if is_lstm else None, d, shape.rows, shape.units, forward)
-    to.extra = optional_block(first, extra if has_extra else None, d, shape.rows, shape.units, forward)
+    if has_extra:
+        to.extra = block_of(first, extra[d], shape.rows, shape.units, forward, &to.extra_row)
     return 0
 
 
@@ -146,7 +147,7 @@ def recurrent(
     list c0,                     # IN    [(N, U)] of an lstm, or None: zeros
     list out,                    # OUT   [(rows, H)], rows contiguous
     list cells,                  # OUT   [(rows, U)] of an lstm, or None
-    list extra,                  # OUT   [(rows, U)] of gru, gru_before and an lstm with projection, or None
+    list extra,                  # OUT   [(rows, U)], rows contiguous, of gru, gru_before and an lstm with projection, or None
     list h_n,                    # OUT   [(N, H)]
     list c_n,                    # OUT   [(N, U)] of an lstm, or None
     cnp.ndarray starts,          # IN    (T,) int64
@@ -202,12 +203,12 @@ def recurrent_grad(
     list c0,                     # IN    [(N, U)] of an lstm, or None: zeros
     list out,                    # IN    [(rows, H)], rows contiguous
     list cells,                  # IN    [(rows, U)] of an lstm, or None
-    list extra,                  # IN    [(rows, U)] as `recurrent` filled it, or None
+    list extra,                  # IN    [(rows, U)] as `recurrent` filled it, rows contiguous, or None
     list grad_out,               # IN    [(rows, H)], rows contiguous; with w_above the first is OUT
     list grad_h_n,               # IN    [(N, H)], or None: zeros
     list grad_c_n,               # IN    [(N, U)] of an lstm, or None: zeros
     cnp.ndarray grad_x,          # OUT   (rows, D), or None: the caller makes it
-    list grad_gates,             # OUT   [(rows, G U)], of gru [(rows, 4 U)]; of an lstm they may be `gates`
+    list grad_gates,             # OUT   [(rows, G U)], of gru [(rows, 4 U)]; of an lstm they may be `gates`, of gru they and `extra`
     list grad_h,                 # OUT   [(rows, H)]; needed with a projection, else may be None
     list grad_h0,                # OUT   [(N, H)], or None
     list grad_c0,                # OUT   [(N, U)] of an lstm, or None

@@ -104,7 +104,7 @@ class Recurrent(Function, arrays=True):
     once_differentiable = "loops over nn.RNNCell, nn.LSTMCell or nn.GRUCell can be differentiated twice, whole sequences once"
 
     def forward(ctx, x, h0, c0, cell, update_sign, layers, steps, masks, traces, *weights):
-        ctx.frees, ctx.traces = cell == "lstm", traces
+        ctx.frees, ctx.traces = cell in ("lstm", "gru"), traces
         own = len(weights) // layers
         runs, (sums, width) = len(weights) // PER_DIRECTION, weights[1].shape
         h_n = empty((runs, steps.batch, width), x.dtype)
@@ -176,7 +176,8 @@ class Layer:
     """One layer's run over a batch of sequences, with what it keeps for its gradients. States come as a list of one array per direction."""
 
     __slots__ = (
-        "c0", "cell", "cells", "extra", "gates", "h0", "kinds", "mask", "outs", "rows", "steps", "together", "update_sign", "x_shape",
+        "c0", "cell", "cells", "extra", "gates", "h0", "kinds", "mask", "outs", "places", "rows", "steps", "together", "update_sign",
+        "x_shape",
     )  # fmt: skip
 
     def __init__(self, cell, update_sign, steps, weights, mask):
@@ -211,16 +212,21 @@ class Layer:
         rows = ascontiguous(x).reshape(steps.n_rows, x.shape[-1])
         out = empty((*x.shape[:-1], width * count), x.dtype)
         outs = gates = columns(out.reshape(steps.n_rows, out.shape[-1]), count)
-        if not cell.startswith("rnn"):
-            gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
+        if cell == "gru" and len(steps.sizes) > 1:  # `extra` behind the gates: a gru has a gradient more than gates
+            self.places = [empty((steps.n_rows, sums + width), x.dtype) for _ in w_hh]
+            gates, self.cells, self.extra = [each[:, :sums] for each in self.places], None, [each[:, sums:] for each in self.places]
+        else:
+            if not cell.startswith("rnn"):
+                gates = [empty((steps.n_rows, sums), x.dtype) for _ in w_hh]
+            self.places = gates if cell == "lstm" else None
+            self.cells, self.extra = kept_arrays(cell, steps.n_rows, sums // N_GATES[cell], self.kinds)
         self.x_shape, self.rows, self.outs, self.gates, self.h0, self.c0 = x.shape, rows, outs, gates, h0, c0
-        self.cells, self.extra = kept_arrays(cell, steps.n_rows, sums // N_GATES[cell], self.kinds)
         return out
 
     def backward(self, needs, need_x, grad_out, grad_h_n, grad_c_n, grad_h0, grad_c0, traces, overwrites):
         """Return the gradients of x (None where nobody needs it) and of the weights; fill in those of the first states.
 
-        Where it `overwrites`, the gradients of the gates take their place.
+        Where it `overwrites`, the gradients of the gates take their place (lstm, gru).
         """
         cell, steps, rows, gates, h0, c0, outs = self.cell, self.steps, self.rows, self.gates, self.h0, self.c0, self.outs
         w_ih, w_hh, _, _, w_hr, peephole = self.kinds
@@ -243,7 +249,7 @@ class Layer:
         w_hh, n_rows = self.kinds[1], len(self.rows)
         sums, width = w_hh[0].shape
         n_sums = sums + (sums // N_GATES[self.cell] if self.cell == "gru" else 0)
-        grad_gates = self.gates if overwrites else [empty((n_rows, n_sums), each.dtype) for each in w_hh]
+        grad_gates = self.places if overwrites and self.places else [empty((n_rows, n_sums), each.dtype) for each in w_hh]
         wanted = traced or self.kinds[4] is not None
         return grad_gates, [empty((n_rows, width), each.dtype) for each in w_hh] if wanted else None
 

@@ -56,7 +56,7 @@ typedef struct {
     const void *x, *w_ih, *b_ih, *b_hh, *b_above, *w_hh, *b_hn, *w_hr, *peephole, *mask, *h0, *c0;
     const void *products, *grad_out, *grad_h_n, *grad_c_n;
     void *gates, *out, *cells, *extra, *h_n, *c_n, *grad_x, *grad_gates, *grad_h, *grad_h0, *grad_c0;
-    ptrdiff_t gates_row, out_row, grad_out_row, grad_gates_row;
+    ptrdiff_t gates_row, out_row, extra_row, grad_out_row, grad_gates_row;
 } recurrent_arrays;
 
 /* What one weight of an affine map was multiplied with: a row of `width` values per row of the gradient. Row r lies at number r of `rows`;

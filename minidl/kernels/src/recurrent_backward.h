@@ -37,7 +37,7 @@ INLINE NAME(units) NAME(units_at)(const int cell, const NAME(worker) * w, isize 
     const isize row = chunk->row[i], sequence = chunk->sequence[i], units = s->units;
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .peephole_step = units,
                      .grad_gates = (REAL *)a->grad_gates + row * a->grad_gates_row + start, .sign = (REAL)s->update_sign};
-    u.extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
+    u.extra = a->extra ? (REAL *)a->extra + row * a->extra_row + start : NULL;
     u.mask = a->mask ? (const REAL *)a->mask + sequence * s->width + start : NULL;
     if (cell >= GRU) {
         u.carry = w->carry + sequence * units + start;
@@ -85,7 +85,7 @@ INLINE void NAME(fetch_units)(const NAME(worker) * w, isize start, isize n, cons
     if (a->grad_gates != a->gates) FETCH((REAL *)a->grad_gates + row * a->grad_gates_row + start, n, gates, units, 1, 3);
     FETCH((REAL *)a->grad_out + row * a->grad_out_row + start, n, 1, 0, 0, 3);
     if (a->cells) FETCH(chunk->before[i] + start, n, 1, 0, 0, 3); /* that of t was this, one step ago */
-    if (a->extra) FETCH((REAL *)a->extra + row * units + start, n, 1, 0, 0, 3);
+    if (a->extra) FETCH((REAL *)a->extra + row * a->extra_row + start, n, 1, 0, 0, 3);
 }
 
 /* Rows of a chunk, by cell: the sums of the first `known` rows have been made. The first `begun` rows are at step t, the others begin later:

@@ -56,7 +56,7 @@ INLINE void NAME(forward_units)(const int cell, const NAME(worker) * w, isize st
     const recurrent_shape *s = w->shape;
     const recurrent_arrays *a = w->arrays;
     const isize row = chunk->row[i], units = s->units;
-    REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * units + start : NULL;
+    REAL *out = (REAL *)a->out + row * a->out_row + start, *extra = a->extra ? (REAL *)a->extra + row * a->extra_row + start : NULL;
     NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units, .sums = sums, .sum_step = sum_step, .h = out,
                      .extra = extra, .sign = (REAL)s->update_sign};
     u.inputs = s->inputs ? w->bias + start : u.gates;
@@ -90,7 +90,7 @@ INLINE void NAME(lstm_units)(const NAME(worker) * w, isize start, isize n, const
     const isize units = w->shape->units, row = chunk->row[i];
     REAL *out = (REAL *)a->out + row * a->out_row + start;
     const NAME(units) u = {.n = n, .gates = (REAL *)a->gates + row * a->gates_row + start, .gate_step = units,
-                           .c = (REAL *)a->cells + row * units + start, .h = a->w_hr ? (REAL *)a->extra + row * units + start : out};
+                           .c = (REAL *)a->cells + row * units + start, .h = a->w_hr ? (REAL *)a->extra + row * a->extra_row + start : out};
     NAME(lstm_state)(&u);
     if (chunk->ends[i]) copy_run((REAL *)a->c_n + chunk->sequence[i] * units + start, u.c, n);
     if (!a->w_hr) NAME(spread_state)(w, out, start, n, chunk, i);
@@ -147,7 +147,7 @@ static void NAME(find_rows)(const NAME(worker) * w, int second, isize t, isize f
     for (isize i = 0; i < chunk->count; i++) {
         const isize sequence = NAME(own_row)(w, first + i), row = NAME(row_at)(w, t, sequence);
         NAME(find_row)(w, chunk, i, sequence);
-        const REAL *from = second ? (const REAL *)a->extra + row * s->units : NAME(seen_at)(w, t, sequence);
+        const REAL *from = second ? (const REAL *)a->extra + row * a->extra_row : NAME(seen_at)(w, t, sequence);
         factor->row[0][i] = NAME(distance)(factor->at, from);
         factor->row[1][i] = s->inputs ? NAME(distance)(factor->at, (const REAL *)a->x + row * s->inputs) : 0;
     }
