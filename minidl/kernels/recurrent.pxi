@@ -24,6 +24,7 @@ cdef void *block_of(cnp.ndarray first, cnp.ndarray x, Py_ssize_t rows, Py_ssize_
 
 
 cdef int one_per_direction(recurrent_shape *shape, tuple lists) except -1:
+    """Lists are as long as there are directions: compiled code does not look where they end."""
     cdef object each
     for each in lists:
         if each is not None and len(each) != shape.directions:
