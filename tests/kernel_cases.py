@@ -34,6 +34,7 @@ def gemm_cases(rng, dtype):
     sizes += [(130, 200, 700), (64, 10, 84), (17, 1200, 40), (3, 5, 9000), (40, 30, 20000), (70, 90, 30000)]
     sizes += [(64, 100, 784), (96, 33, 40), (97, 40, 64), (8, 70, 333)]  # few rows, B contiguous along k
     sizes += [(60, 1300, 350), (50, 40, 8321)]  # columns in two blocks; slices of 4160 = 13 x 320 and of 4161 steps
+    sizes += [(512, 20, 40), (90, 50, 700)]  # steps of a turned A are 2 or 4 KB apart; a sum in blocks for one block of rows
     for m, n, k in sizes:
         for layout in range(4):
             a = values(rng, (m, k), dtype) if layout & 1 else values(rng, (k, m), dtype).T

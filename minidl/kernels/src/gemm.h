@@ -30,7 +30,7 @@
 typedef struct {
     isize kc, nc;   /* block sizes */
     isize m_blocks; /* blocks of rows, as even as whole panels allow */
-    isize kb;       /* steps of the sum in a B block, a multiple of kc */
+    isize kb;       /* steps of the sum in a B block, a multiple of kc: more than that only for several blocks of rows, which each meet all of it */
 } NAME(blocks);
 
 /* The rectangle of C that is a thread's. */
@@ -40,8 +40,9 @@ typedef struct {
 
 #define B_MOST (B_BYTES / (isize)sizeof(REAL))
 static NAME(blocks) NAME(choose_blocks)(NAME(share) mine, isize k) {
-    const isize kc = even_block(k, KC_MAX, 4), nc = even_block(mine.n, NC_MAX, NR);
-    const NAME(blocks) chosen = {kc, nc, max_size(1, ceil_div(mine.m, MC_MAX)), kc * max_size(1, min_size(ceil_div(k, kc), B_MOST / (nc * kc)))};
+    const isize kc = even_block(k, KC_MAX, 4), nc = even_block(mine.n, NC_MAX, NR), m_blocks = max_size(1, ceil_div(mine.m, MC_MAX));
+    const isize fitting = m_blocks > 1 ? max_size(1, B_MOST / (nc * kc)) : 1;
+    const NAME(blocks) chosen = {kc, nc, m_blocks, kc * max_size(1, min_size(ceil_div(k, kc), fitting))};
     return chosen;
 }
 
@@ -254,10 +255,10 @@ static void NAME(sum_rows_of_a)(const REAL *a, isize a_col, isize m, isize kc, R
 }
 
 /* Whether A is read where it lies, as so few panels meet it that packing would cost more than it saves: rows that are contiguous, or that
- * lie side by side without all steps of the sum falling into the same lines of the second cache. */
+ * lie side by side, unless the steps of the sum are so far apart that all fall into the same few lines of the first cache. */
 #define FEW_PANELS 12
 #define FEW_PANELS_ACROSS 4
-#define SAME_LINES 4096
+#define SAME_LINES 2048
 INLINE int NAME(is_in_place)(const NAME(matrices) *g, isize panels) {
     if (g->a_col == 1) return panels <= FEW_PANELS;
     return g->a_row == 1 && panels <= FEW_PANELS_ACROSS && g->a_col * (isize)sizeof(REAL) % SAME_LINES != 0;
