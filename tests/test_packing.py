@@ -81,3 +81,36 @@ BAD = [
 def test_bad_calls_are_refused(call, message):
     with pytest.raises((minidl.ShapeError, minidl.DTypeError, minidl.ArgumentError), match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("what", "given"),
+    [
+        ("batch_sizes", [1 << 62] * 4 + [4]),  # their sum overflows to 4
+        ("sorted_indices", [0.0, 1.0]),
+        ("sorted_indices", [True, False]),
+        ("unsorted_indices", [0, 2]),
+        ("unsorted_indices", [[0, 1]]),
+    ],
+)
+def test_packed_sequences_that_contradict_themselves_are_refused(what, given):
+    fields = {"data": minidl.ones(4, 3), "batch_sizes": minidl.tensor([2, 2]), "sorted_indices": None, "unsorted_indices": None}
+    packed = sequences.PackedSequence(**fields)._replace(**{what: minidl.tensor(given)})
+    for call in (lambda: sequences.pad_packed_sequence(packed), lambda: minidl.nn.GRU(3, 4)(packed)):
+        with pytest.raises(minidl.ArgumentError, match=what):
+            call()
+
+
+@pytest.mark.parametrize("given", [[2, 0, 5], [0, 0], [0.0, 1.0]])
+def test_only_permutations_are_inverted(given):
+    with pytest.raises(minidl.ArgumentError, match="each number below N must occur once"):
+        sequences.invert_permutation(minidl.tensor(given))
+
+
+def test_total_length_is_an_integer_of_any_kind():
+    packed = sequences.pack_sequence([minidl.ones(3), minidl.ones(1)])
+    for given in (5, np.int32(5), minidl.tensor(5)):
+        assert sequences.pad_packed_sequence(packed, total_length=given)[0].shape == (5, 2)
+    for given, error in ((True, minidl.DTypeError), (5.0, minidl.DTypeError), (2, minidl.ArgumentError), (1 << 70, minidl.ArgumentError)):
+        with pytest.raises(error, match="total_length"):
+            sequences.pad_packed_sequence(packed, total_length=given)

@@ -309,7 +309,7 @@ BAD = [
     (lambda: by_hand(ones(3, 3), [[3]]), "LSTM: batch_sizes must be int64"),
     (lambda: by_hand(ones(3, 3), [1, 2]), "LSTM: batch_sizes must be int64, at least 1, never rise"),
     (lambda: by_hand(ones(3, 3), [3], [0, 1]), "LSTM: sorted_indices must hold each number below the batch once"),
-    (lambda: by_hand(ones(3, 3), [3], [0, 1, 9]), "LSTM: sorted_indices must hold each number below the batch once"),
+    (lambda: by_hand(ones(3, 3), [3], [0, 1, 9]), "invert_permutation: each number below N must occur once"),
     (lambda: by_hand(ones(3, 3), [3], (0, 1, 2)), "invert_permutation: a tensor of one dimension is needed"),
     (lambda: sequences.pad_packed_sequence(sequences.PackedSequence(ones(3, 3), minidl.tensor([2]))), "pad_packed_sequence: batch_sizes"),
     (lambda: sequences.pad_packed_sequence(sequences.pack_sequence([ones(3)]), total_length=4.5), "total_length must be an integer"),

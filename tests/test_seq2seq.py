@@ -291,3 +291,34 @@ def test_it_learns_to_reverse_and_its_attention_walks_backwards():
     looked = [(one.alignment.argmax(1), n) for one, n in zip(found, lengths.tolist(), strict=True)]
     near = np.concatenate([np.abs(places - np.arange(n)[::-1][: len(places)]) <= 1 for places, n in looked])
     assert near.mean() > 0.9
+
+
+# ---- padding that losses ignore, and modes ---------------------------------------------------------------------------
+
+
+def test_targets_may_be_padded_with_what_cross_entropy_ignores():
+    model = make()
+    ignored = minidl.where(TARGET == PAD, minidl.tensor(-100), TARGET)
+    longer = [minidl.cat([each, each[:, -1:] * 0 + filler], 1) for each, filler in ((TARGET, PAD), (ignored, -100))]
+    usual, found = (model(SOURCE, each, LENGTHS)[0].detach().numpy() for each in longer)
+    for sequence, length in enumerate([3, 2, 3]):
+        np.testing.assert_array_equal(found[sequence, :length], usual[sequence, :length])
+    loss = F.cross_entropy(model(SOURCE, longer[1], LENGTHS)[0].transpose(1, 2), longer[1])
+    assert minidl.isfinite(loss)
+
+
+def test_searches_leave_every_module_in_its_mode():
+    model = make().train()
+    model.encoder.eval()
+    before = {name: module.training for name, module in model.named_modules()}
+    model.greedy(SOURCE, LENGTHS, max_length=3)
+    model.beam(SOURCE, LENGTHS, max_length=3, width=2)
+    assert {name: module.training for name, module in model.named_modules()} == before
+    assert sorted(set(before.values())) == [False, True]
+
+
+@pytest.mark.parametrize("lengths", [[[1], [1, 2]], [1.0], [[1]]])
+def test_a_padding_mask_needs_a_list_of_integers(lengths):
+    with pytest.raises(DTypeError, match="lengths must be N integers"):
+        seq2seq.padding_mask(lengths, 3)
+    assert seq2seq.padding_mask([], 3).shape == (0, 3)

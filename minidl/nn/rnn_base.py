@@ -6,8 +6,10 @@ import math
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import index
 from typing import Any
 
+from ..arguments import expect_choice
 from ..creation import empty, ones
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops import cat, dropout
@@ -15,7 +17,7 @@ from ..ops.recurrent import N_GATES, Recurrent, dense_steps, packed_steps
 from . import init
 from .module import Module
 from .parameter import Parameter
-from .rnn_checks import check_options, check_parameters, checked_states, expect_one_dtype, is_tensor
+from .rnn_checks import check_options, check_parameters, checked_states, expect_one_dtype, expect_parameters, is_tensor
 from .rnn_trace import RecurrentTrace
 from .utils.rnn import PackedSequence, checked_lengths, checked_packed, pack_padded_sequence, pad_packed_sequence, sequence_batch
 
@@ -49,14 +51,15 @@ class RNNBase(Module):
         peepholes: bool = False,
     ):
         super().__init__()
+        expect_choice(self._get_name(), "cell", cell, tuple(N_GATES))
         sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
         flags = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "peepholes": peepholes}
         check_options(self._get_name(), sizes, flags, {"dropout": dropout, "recurrent_dropout": recurrent_dropout}, proj_size)
         self.cell = cell
-        self.input_size, self.hidden_size, self.num_layers, self.proj_size = input_size, hidden_size, num_layers, proj_size
+        self.input_size, self.hidden_size, self.num_layers, self.proj_size = map(index, (input_size, hidden_size, num_layers, proj_size))
         self.bias, self.batch_first, self.bidirectional, self.peepholes = bias, batch_first, bidirectional, peepholes
         self.dropout, self.recurrent_dropout = float(dropout), float(recurrent_dropout)
-        if dropout > 0 and num_layers == 1:
+        if self.dropout > 0 and self.num_layers == 1:
             rule = "dropout acts between layers, of which there is one"
             caller = 2 if type(self) is RNNBase else 3  # of the constructor of a subclass
             warnings.warn(word(self._get_name(), rule, dropout=self.dropout), stacklevel=caller)
@@ -160,7 +163,7 @@ class RNNBase(Module):
         batch_first = self.batch_first and not single
         steps, batch = (shape[1], shape[0]) if batch_first else (shape[0], shape[1])
         if steps == 0:
-            raise ShapeError(word(op, "a sequence must have at least one step", input=shape))
+            raise ShapeError(word(op, "a sequence must have at least one step", input=(0, shape[2]) if single else shape))
         states = checked_states(op, self, hx, batch, single)
         out, last = self._run(op, input, states, dense_steps(steps, batch, batch_first), trace)
         if single:
@@ -202,6 +205,7 @@ class RNNBase(Module):
         weights, directions, last = self._weights(0), self._directions, []
         for layer in range(1, self.num_layers):
             weights += self._weights(layer)
+        expect_parameters(op, self, weights, N_GATES[self.cell] * self.hidden_size, x.dtype)
         expect_one_dtype(op, x, states, weights[0])
         drops, masked = self.dropout and self.training, self.recurrent_dropout and self.training
         together = 1 if drops else self.num_layers  # layers that are one operation
@@ -221,7 +225,7 @@ class RNNBase(Module):
             parameters = weights[own.start * len(PARAMETERS) : own.stop * len(PARAMETERS)]
             try:
                 x, *own_last = Recurrent.apply(x, h0, c0, self.cell, self._update_sign, together, steps, masks, traces, *parameters)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, IndexError):
                 check_parameters(op, self, dict(self._shapes()), x.dtype)  # where somebody replaced them
                 raise
             last.append(own_last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ class RNNCellBase(Module):
         expect_choice(self._get_name(), "cell", cell, tuple(N_GATES))
         sizes, flags = {"input_size": input_size, "hidden_size": hidden_size}, {"bias": bias, "peepholes": peepholes}
         check_options(self._get_name(), sizes, flags, {}, 0)
-        self.cell, self.input_size, self.hidden_size, self.bias = cell, input_size, hidden_size, bias
-        sums = N_GATES[cell] * hidden_size
+        self.cell, self.input_size, self.hidden_size, self.bias = cell, index(input_size), index(hidden_size), bias
+        sums = N_GATES[cell] * self.hidden_size
         for name, shape in (("weight_ih", (sums, input_size)), ("weight_hh", (sums, hidden_size))):
             self.register_parameter(name, Parameter(empty(*shape, device=device, dtype=dtype)))
         for name in ("bias_ih", "bias_hh"):
@@ -64,9 +65,12 @@ class RNNCellBase(Module):
     def _shapes(self) -> dict[str, tuple]:
         """Name and shape of every parameter."""
         sums, units = N_GATES[self.cell] * self.hidden_size, self.hidden_size
-        shapes = {"weight_ih": (sums, self.input_size), "weight_hh": (sums, units), "bias_ih": (sums,), "bias_hh": (sums,)}
-        shapes["weight_peephole"] = 3, units
-        return {name: shape for name, shape in shapes.items() if getattr(self, name, None) is not None}
+        shapes: dict[str, tuple] = {"weight_ih": (sums, self.input_size), "weight_hh": (sums, units)}
+        if self.bias:
+            shapes |= {"bias_ih": (sums,), "bias_hh": (sums,)}
+        if getattr(self, "peepholes", False):
+            shapes["weight_peephole"] = 3, units
+        return shapes
 
     def extra_repr(self) -> str:
         """The sizes, and the options that differ from their defaults."""
@@ -91,19 +95,25 @@ class RNNCellBase(Module):
             if state._array.shape != shape:
                 raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(state.shape)}))
         dtype = input._array.dtype
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        used = [each._array for each in (h, c, weights[0]) if each is not None]
+        w_ih, w_hh, b_ih, b_hh = weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        if b_ih is None or b_hh is None:
+            fits = b_ih is b_hh
+        else:
+            fits = b_ih._array.shape == b_hh._array.shape == (N_GATES[self.cell] * self.hidden_size,)  # others might fit by broadcasting
+        if w_ih is None or w_hh is None or not fits:
+            check_parameters(op, self, self._shapes(), input.dtype)
+        peephole = self.weight_peephole if getattr(self, "peepholes", False) else None
+        used = [each._array for each in (h, c, w_ih) if each is not None]
         if not has_kernel(input._array) or any(each.dtype != dtype for each in used):
-            expect_floats(op, input=input, h=h, c=c, parameters=weights[0])
+            expect_floats(op, input=input, h=h, c=c, parameters=w_ih)
         if single:
             input, h, c = input.unsqueeze(0), h.unsqueeze(0), None if c is None else c.unsqueeze(0)
-        peephole = self.weight_peephole if getattr(self, "peepholes", False) else None
         try:
             if peephole is None and self.cell != "gru_before":
                 out = RecurrentCell.apply(input, h, c, self.cell, self._update_sign, *weights)
             else:
                 out = SequenceOfOne.apply(input, h, c, self.cell, self._update_sign, *weights, peephole)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, IndexError):
             check_parameters(op, self, self._shapes(), input.dtype)  # where somebody replaced them
             raise
         if not single:
@@ -203,6 +213,8 @@ class LSTMCell(RNNCellBase):
             return self._step(input, None)
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             raise DTypeError(word("LSTMCell", "hx must be a pair (h, c)", hx=type(hx).__name__))
+        if hx[0] is None:
+            raise DTypeError(word("LSTMCell", "h must be a tensor", h="NoneType"))
         return self._step(input, *hx)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
-from ..arguments import expect_choice, expect_numbers
+from ..arguments import expect_choice, expect_numbers, is_whole
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops.arrays import has_kernel
 from ..shapes import LARGEST
 from ..tensor import Tensor
 
-__all__ = ["check_gates", "check_options", "check_parameters", "checked_states", "expect_one_dtype", "is_tensor"]
+__all__ = ["check_gates", "check_options", "check_parameters", "checked_states", "expect_one_dtype", "expect_parameters", "is_tensor"]
 
 
 def is_tensor(value: Any) -> bool:
@@ -22,7 +22,7 @@ def is_tensor(value: Any) -> bool:
 def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: int) -> None:
     """Raise unless sizes are integers of at least 1, flags bools, shares of dropout from 0 to 1, and the projection fits."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, Integral):
+        if not is_whole(size):
             raise DTypeError(word(op, f"{name} must be an integer", **{name: repr(size)}))
         if not 1 <= int(size) < LARGEST:
             raise ArgumentError(word(op, f"{name} must be at least 1 and less than 2**46", **{name: size}))
@@ -36,7 +36,7 @@ def check_options(op: str, sizes: dict, flags: dict, shares: dict, proj_size: in
         if not number or not 0 <= float(share) <= 1:
             raise ArgumentError(word(op, f"{name} must be a number from 0 to 1", **{name: repr(share)}))
     hidden = sizes["hidden_size"]
-    if isinstance(proj_size, bool) or not isinstance(proj_size, Integral) or not 0 <= proj_size < hidden:
+    if not is_whole(proj_size) or not 0 <= proj_size < hidden:
         rule = "proj_size must be 0 (none) or smaller than hidden_size"
         raise ArgumentError(word(op, rule, proj_size=repr(proj_size), hidden_size=hidden))
 
@@ -81,10 +81,30 @@ def expect_one_dtype(op: str, x: Tensor, states: list | None, weight: Tensor) ->
         raise DTypeError(word(op, "input, states and parameters must be of one dtype, float32 or float64", **got))
 
 
+def expect_parameters(op: str, layer: Any, weights: list, sums: int, dtype: Any) -> None:
+    """Raise unless the parameters are there and biases have a value for each sum; of other shapes they might fit as well, by broadcasting.
+
+    `weights`: six of each layer and direction. The kernels check the shapes of the others. A layer may do without its biases or
+    peepholes, but then without all of them.
+    """
+    absent, directions = [each is None for each in weights], layer._directions
+    for first in range(0, len(weights), 6):
+        own = absent[first : first + 6]
+        fits = not (own[0] or own[1]) and own[2] == own[3] and own[4] != (layer.proj_size > 0)
+        if first % (6 * directions):
+            fits = fits and own == absent[first - 6 : first]
+        if fits and not own[2]:
+            fits = weights[first + 2]._array.shape == weights[first + 3]._array.shape == (sums,)
+        if not fits:
+            check_parameters(op, layer, dict(layer._shapes()), dtype)
+
+
 def check_parameters(op: str, layer: Any, shapes: dict, dtype: Any) -> None:
     """Raise unless parameters have the shapes, and the dtype, that they were made with."""
     for name, shape in shapes.items():
-        parameter = getattr(layer, name)
+        parameter = getattr(layer, name, None)
+        if not isinstance(parameter, Tensor):
+            raise DTypeError(word(op, f"{name} must be a tensor", **{name: type(parameter).__name__}))
         if tuple(parameter.shape) != shape:
             raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(parameter.shape)}))
         if parameter.dtype != dtype:

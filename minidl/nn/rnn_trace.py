@@ -21,8 +21,9 @@ class LayerTrace:
     cells:      c after each step, (directions, T, N, U), or None
     grad_norms: after the backward pass, the Euclidean norm of d loss / d h_t over batch and units, (directions, T); else None
 
-    Steps that a sequence does not have hold zeros. Sequences stand in the order of the batch, with `lengths=` too; those of a
-    `PackedSequence` in its packed order, the longest first, as in the output.
+    T counts the steps that were run, with `lengths=` those of the longest sequence. Steps that a sequence does not have hold zeros.
+    Sequences stand in the order of the batch, with `lengths=` too; those of a `PackedSequence` in its packed order, the longest
+    first, as in the output.
     """
 
     def __init__(self, cell: str, layer: int, order: np.ndarray | None = None):

@@ -78,7 +78,7 @@ class Steps:
         return self._sequences
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # a `Steps` may keep three arrays of as many integers as it has rows
 def dense_steps(steps, batch, batch_first):
     """The `Steps` of a batch in which all sequences have the same length."""
     sizes = np.full(steps, batch, np.int64)

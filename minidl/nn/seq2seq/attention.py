@@ -34,8 +34,12 @@ def padding_mask(lengths: Any, steps: int) -> Any:
             [ True, False, False]])
     """
     expect_counts("padding_mask", steps=steps)
-    array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
-    expect(array.ndim == 1 and array.dtype.kind in "iu", DTypeError, "padding_mask", "lengths must be N integers", lengths=lengths)
+    try:
+        array = lengths._array if isinstance(lengths, Tensor) else np.asarray(lengths)
+    except ValueError:  # lists of different lengths
+        array = np.zeros((1, 1))
+    whole = array.ndim == 1 and (array.dtype.kind in "iu" or not array.size)
+    expect(whole, DTypeError, "padding_mask", "lengths must be N integers", lengths=lengths)
     fits = not array.size or (array.min() >= 1 and array.max() <= steps)
     expect(fits, RangeError, "padding_mask", f"lengths must lie between 1 and {steps}", lengths=tuple(array.tolist()))
     return wrap(np.arange(steps) < array[:, None])

@@ -8,7 +8,7 @@ from ...arguments import is_whole
 from ...creation import full
 from ...errors import ArgumentError, DTypeError, ShapeError, expect, word
 from ...modes import no_grad
-from ...ops import cat
+from ...ops import cat, where
 from ..module import Module
 from .attention import padding_mask
 from .checks import expect_tokens
@@ -35,9 +35,9 @@ class Seq2Seq(Module):
 
     Shapes
     ------
-    source (N, S), target (N, L) as it is to be written: without `start`, ended by `end` and padded with anything after it;
-    source_lengths (N,). Returns logits (N, L, V), for `cross_entropy` after transpose(1, 2), and the alignment (N, L, S), None
-    without attention.
+    source (N, S), target (N, L) as it is to be written: without `start`, ended by `end` and padded with any token after it, or
+    with a negative number, as -100, which `cross_entropy` ignores; source_lengths (N,). Returns logits (N, L, V), for
+    `cross_entropy` after transpose(1, 2), and the alignment (N, L, S), None without attention.
 
     Examples
     --------
@@ -97,6 +97,7 @@ class Seq2Seq(Module):
             raise ShapeError(word("Seq2Seq", "as many sources as targets", source=tuple(source.shape), target=tuple(target.shape)))
         first = full((target.shape[0], 1), self.start, dtype=target.dtype)
         inputs = cat([first, target[:, :-1]], 1)
+        inputs = where(inputs < 0, full((), self.end, dtype=target.dtype), inputs)  # padding that losses ignore
         logits, alignment, _ = self.decoder(inputs, self.begin(source, source_lengths), teacher_forcing)
         return logits, alignment
 
@@ -111,11 +112,12 @@ class Seq2Seq(Module):
         return self._searched(beam_search, source, source_lengths, max_length, width, alpha)
 
     def _searched(self, search: Any, source: Any, source_lengths: Any, *options: Any) -> Any:
-        was_training = self.training
+        modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             with no_grad():
                 state = self.begin(source, source_lengths)
             return search(self.decoder.step, state, source.shape[0], self.start, self.end, *options)
         finally:
-            self.train(was_training)
+            for module, training in modes:
+                module.training = training

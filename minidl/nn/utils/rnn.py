@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import math
 from numbers import Integral
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...arguments import is_whole
 from ...errors import ArgumentError, DTypeError, ShapeError, word
 from ...ops import cat
 from ...ops.arrays import expect_numbers
 from ...ops.packing import pick_rows, put_rows
+from ...shapes import LARGEST
 from ...tensor import Tensor, wrap
 
 __all__ = [
@@ -117,6 +120,8 @@ def invert_permutation(permutation):
         return None
     if not isinstance(permutation, Tensor) or permutation.ndim != 1:
         raise DTypeError(word("invert_permutation", "a tensor of one dimension is needed", permutation=permutation))
+    if not is_permutation(permutation._array, len(permutation._array)):
+        raise ArgumentError(word("invert_permutation", "each number below N must occur once", permutation=permutation.tolist()))
     return wrap(np.argsort(permutation._array, kind="stable"))
 
 
@@ -164,14 +169,19 @@ def checked_packed(op: str, packed: PackedSequence) -> np.ndarray:
             raise DTypeError(word(op, f"{name} of a PackedSequence must be a tensor", **{name: type(getattr(packed, name)).__name__}))
     sizes, rows = packed.batch_sizes._array, packed.data.shape[0] if packed.data.ndim else 0
     falling = sizes.dtype == np.int64 and sizes.ndim == 1 and sizes.size and sizes[-1] > 0 and not (np.diff(sizes) > 0).any()
-    if not falling or sizes.sum() != rows:
+    if not falling or sizes[0] > rows or sizes.sum() != rows:  # the first of all is the largest: no sum of sizes overflows
         rule = "batch_sizes must be int64, at least 1, never rise, and sum to the packed rows"
         raise ArgumentError(word(op, rule, batch_sizes=sizes.tolist(), rows=rows))
     for name in ("sorted_indices", "unsorted_indices"):
         order = getattr(packed, name)
-        if order is not None and not (isinstance(order, Tensor) and np.array_equal(np.sort(order._array, axis=None), np.arange(sizes[0]))):
+        if order is not None and not (isinstance(order, Tensor) and is_permutation(order._array, sizes[0])):
             raise ArgumentError(word(op, f"{name} must hold each number below the batch once", batch=int(sizes[0]), **{name: order}))
     return sizes
+
+
+def is_permutation(values: np.ndarray, n: int) -> bool:
+    """Say whether an array holds each integer from 0 to n - 1 once."""
+    return values.ndim == 1 and values.dtype.kind in "iu" and np.array_equal(np.sort(values), np.arange(n))
 
 
 def sequence_batch(op: str, input: Any, batch_first: bool) -> tuple[int, int]:
@@ -240,11 +250,13 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
     sizes = checked_packed(op, sequence)
     batch, steps = int(sizes[0]), len(sizes)
     if total_length is not None:
-        if not isinstance(total_length, Integral):
+        if not is_whole(total_length):
             raise DTypeError(word(op, "total_length must be an integer", total_length=total_length))
         if total_length < steps:
             raise ArgumentError(word(op, "total_length must be at least the longest length", total_length=total_length, longest=steps))
-        steps = total_length
+        if total_length * batch >= LARGEST:
+            raise ArgumentError(word(op, "total_length times batch must be less than 2**46", total_length=total_length, batch=batch))
+        steps = index(total_length)
     sorted_lengths = (sizes[:, None] > np.arange(batch)).sum(axis=0, dtype=np.int64)
     order = np.arange(batch) if sequence.sorted_indices is None else sequence.sorted_indices._array
     _, places = row_places(sorted_lengths, order, batch, steps, batch_first)
