@@ -264,6 +264,14 @@ def test_deep_copies_and_pickles_are_independent():
         assert not other.training
 
 
+def test_deep_copies_of_parameters_have_no_gradient_those_of_tensors_have():
+    layer, leaf = nn.Linear(2, 2), minidl.ones(2, requires_grad=True)
+    (layer(minidl.ones(1, 2)).sum() + leaf.sum()).backward()
+    assert all(each.grad is None and each.requires_grad for each in copy.deepcopy(layer).parameters())
+    assert copy.deepcopy(leaf).grad.tolist() == [1.0, 1.0]
+    assert layer.weight.grad.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
 # ---- hooks -------------------------------------------------------------------------------------------------------
 
 

@@ -28,5 +28,11 @@ class Parameter(Tensor):
     def __init__(self, data: Any = None, requires_grad: bool = True):
         super().__init__(() if data is None else data, requires_grad=requires_grad)
 
+    def __deepcopy__(self, memo):
+        """A parameter with the same values and, as in PyTorch, without a gradient."""
+        copy = super().__deepcopy__(memo)
+        copy.grad = None
+        return copy
+
     def __repr__(self):
         return "Parameter containing:\n" + super().__repr__()
