@@ -48,6 +48,22 @@ def test_a_parameter_taken_away_from_others_is_named(kind):
             run(layer)
 
 
+@pytest.mark.parametrize("make", [nn.GRU, nn.LSTM, nn.GRUCell, nn.LSTMCell])
+def test_a_lone_bias_given_to_a_layer_without_is_refused(make):
+    layer = make(3, 4, bias=False)
+    setattr(layer, "bias_hh" if "Cell" in make.__name__ else "bias_hh_l0", nn.Parameter(minidl.ones(len(next(layer.parameters())))))
+    with pytest.raises(minidl.ArgumentError, match="all of its biases and peepholes or none"):
+        run(layer)
+
+
+def test_a_wrong_shape_is_named_where_biases_were_taken_away():
+    layer = nn.GRU(3, 4, 2)
+    layer.bias_ih_l0 = layer.bias_hh_l0 = None
+    layer.weight_hh_l1.data = minidl.ones(12, 5)
+    with pytest.raises(minidl.ShapeError, match="weight_hh_l1 must have the shape"):
+        run(layer)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_any_biases_a_layer_is_one_that_was_made_so(kind):
     layer, zeroed = made(kind), made(kind)

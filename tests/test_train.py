@@ -60,6 +60,18 @@ def test_training_learns_and_keeps_a_history():
     assert trainer.model.training
 
 
+def test_evaluation_leaves_every_module_in_its_mode_even_after_an_error():
+    trainer, loader = setup()
+    first, *_ = trainer.model.children()
+    trainer.model.train()
+    first.eval()
+    trainer.evaluate(loader)
+    assert trainer.model.training and not first.training
+    with pytest.raises(ShapeError):
+        trainer.evaluate([(minidl.ones(1, 1), minidl.tensor([0]))])
+    assert trainer.model.training and not first.training
+
+
 def test_means_weigh_batches_by_their_size():
     trainer, loader = setup(lr=0.0)
     row = trainer.fit(loader, 1, validation=DataLoader(loader.dataset, 90))[0]

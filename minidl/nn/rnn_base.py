@@ -205,7 +205,7 @@ class RNNBase(Module):
         weights, directions, last = self._weights(0), self._directions, []
         for layer in range(1, self.num_layers):
             weights += self._weights(layer)
-        expect_parameters(op, self, weights, N_GATES[self.cell] * self.hidden_size, x.dtype)
+        expect_parameters(op, self, weights)
         expect_one_dtype(op, x, states, weights[0])
         drops, masked = self.dropout and self.training, self.recurrent_dropout and self.training
         together = 1 if drops else self.num_layers  # layers that are one operation

@@ -18,7 +18,7 @@ from ..tensor import Tensor, wrap
 from . import init
 from .module import Module
 from .parameter import Parameter
-from .rnn_checks import check_gates, check_options, check_parameters, is_tensor
+from .rnn_checks import check_gates, check_options, check_parameters, is_tensor, refuse_parameters
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
@@ -101,7 +101,7 @@ class RNNCellBase(Module):
         else:
             fits = b_ih._array.shape == b_hh._array.shape == (N_GATES[self.cell] * self.hidden_size,)  # others might fit by broadcasting
         if w_ih is None or w_hh is None or not fits:
-            check_parameters(op, self, self._shapes(), input.dtype)
+            refuse_parameters(op, self, self._shapes())
         peephole = self.weight_peephole if getattr(self, "peepholes", False) else None
         used = [each._array for each in (h, c, w_ih) if each is not None]
         if not has_kernel(input._array) or any(each.dtype != dtype for each in used):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any
+from typing import Any, NoReturn
 
 from ..arguments import expect_choice, expect_numbers, is_whole
 from ..errors import ArgumentError, DTypeError, ShapeError, word
 from ..ops.arrays import has_kernel
+from ..ops.recurrent import N_GATES, PER_DIRECTION
 from ..shapes import LARGEST
 from ..tensor import Tensor
 
-__all__ = ["check_gates", "check_options", "check_parameters", "checked_states", "expect_one_dtype", "expect_parameters", "is_tensor"]
+__all__ = ["check_gates", "check_options", "check_parameters", "checked_states", "expect_one_dtype", "expect_parameters", "is_tensor",
+           "refuse_parameters"]  # fmt: skip
 
 
 def is_tensor(value: Any) -> bool:
@@ -81,31 +83,40 @@ def expect_one_dtype(op: str, x: Tensor, states: list | None, weight: Tensor) ->
         raise DTypeError(word(op, "input, states and parameters must be of one dtype, float32 or float64", **got))
 
 
-def expect_parameters(op: str, layer: Any, weights: list, sums: int, dtype: Any) -> None:
+def expect_parameters(op: str, layer: Any, weights: list) -> None:
     """Raise unless the parameters are there and biases have a value for each sum; of other shapes they might fit as well, by broadcasting.
 
-    `weights`: six of each layer and direction. The kernels check the shapes of the others. A layer may do without its biases or
+    `weights`: those of each layer and direction. The kernels check the shapes of the others. A layer may do without its biases or
     peepholes, but then without all of them.
     """
-    absent, directions = [each is None for each in weights], layer._directions
-    for first in range(0, len(weights), 6):
-        own = absent[first : first + 6]
+    absent, sums = [each is None for each in weights], N_GATES[layer.cell] * layer.hidden_size
+    for first in range(0, len(weights), PER_DIRECTION):
+        own = absent[first : first + PER_DIRECTION]
         fits = not (own[0] or own[1]) and own[2] == own[3] and own[4] != (layer.proj_size > 0)
-        if first % (6 * directions):
-            fits = fits and own == absent[first - 6 : first]
+        if first % (PER_DIRECTION * layer._directions):
+            fits = fits and own == absent[first - PER_DIRECTION : first]
         if fits and not own[2]:
             fits = weights[first + 2]._array.shape == weights[first + 3]._array.shape == (sums,)
         if not fits:
-            check_parameters(op, layer, dict(layer._shapes()), dtype)
+            refuse_parameters(op, layer, dict(layer._shapes()))
 
 
-def check_parameters(op: str, layer: Any, shapes: dict, dtype: Any) -> None:
-    """Raise unless parameters have the shapes, and the dtype, that they were made with."""
+def refuse_parameters(op: str, layer: Any, shapes: dict) -> NoReturn:
+    """Raise the error of parameters that do not fit, of which some may be missing."""
+    check_parameters(op, layer, shapes)
+    for name in shapes:
+        if getattr(layer, name, None) is None:
+            raise DTypeError(word(op, f"{name} must be a tensor", **{name: "NoneType"}))
+    raise ArgumentError(word(op, "a layer has all of its biases and peepholes or none of them"))
+
+
+def check_parameters(op: str, layer: Any, shapes: dict, dtype: Any = None) -> None:
+    """Raise unless the parameters that are there have the shapes, and the dtype if one is given, that they were made with."""
     for name, shape in shapes.items():
         parameter = getattr(layer, name, None)
-        if not isinstance(parameter, Tensor):
-            raise DTypeError(word(op, f"{name} must be a tensor", **{name: type(parameter).__name__}))
+        if parameter is None:
+            continue
         if tuple(parameter.shape) != shape:
             raise ShapeError(word(op, f"{name} must have the shape {shape}", **{name: tuple(parameter.shape)}))
-        if parameter.dtype != dtype:
+        if dtype is not None and parameter.dtype != dtype:
             raise DTypeError(word(op, f"{name} must be of the dtype of input", **{name: parameter.dtype}, input=dtype))

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..modes import no_grad
 from ..nn.utils import clip_grad_norm_
+from ..nn.utils.evaluation import evaluating
 from .callbacks import Callback
 from .metrics import accuracy
 
@@ -129,15 +130,12 @@ class Trainer:
 
     def evaluate(self, loader: Iterable) -> dict[str, float]:
         """Return mean loss and metrics over a loader, in evaluation mode and without gradients."""
-        was_training = self.model.training
-        self.model.eval()
-        self.begin_pass()
         totals = _Means(self.metrics)
-        with no_grad():
+        with evaluating(self.model), no_grad():
+            self.begin_pass()
             for input, target in loader:
                 output = self.run_model(input)
                 totals.add(self.loss(output, target).item(), output, target)
-        self.model.train(was_training)
         return totals.means()
 
     def state_dict(self) -> dict[str, Any]:

@@ -41,7 +41,7 @@ typedef struct {
 #define B_MOST (B_BYTES / (isize)sizeof(REAL))
 static NAME(blocks) NAME(choose_blocks)(NAME(share) mine, isize k) {
     const isize kc = even_block(k, KC_MAX, 4), nc = even_block(mine.n, NC_MAX, NR), m_blocks = max_size(1, ceil_div(mine.m, MC_MAX));
-    const isize fitting = m_blocks > 1 ? max_size(1, B_MOST / (nc * kc)) : 1;
+    const isize fitting = m_blocks > 1 ? B_MOST / (nc * kc) : 1;
     const NAME(blocks) chosen = {kc, nc, m_blocks, kc * max_size(1, min_size(ceil_div(k, kc), fitting))};
     return chosen;
 }

@@ -10,6 +10,7 @@ from ...errors import ArgumentError, DTypeError, ShapeError, expect, word
 from ...modes import no_grad
 from ...ops import cat, where
 from ..module import Module
+from ..utils.evaluation import evaluating
 from .attention import padding_mask
 from .checks import expect_tokens
 from .decoder import Decoder
@@ -112,12 +113,7 @@ class Seq2Seq(Module):
         return self._searched(beam_search, source, source_lengths, max_length, width, alpha)
 
     def _searched(self, search: Any, source: Any, source_lengths: Any, *options: Any) -> Any:
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
+        with evaluating(self):
             with no_grad():
                 state = self.begin(source, source_lengths)
             return search(self.decoder.step, state, source.shape[0], self.start, self.end, *options)
-        finally:
-            for module, training in modes:
-                module.training = training

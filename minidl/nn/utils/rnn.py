@@ -252,11 +252,12 @@ def pad_packed_sequence(sequence: Any, batch_first: bool = False, padding_value:
     if total_length is not None:
         if not is_whole(total_length):
             raise DTypeError(word(op, "total_length must be an integer", total_length=total_length))
+        total_length = index(total_length)
         if total_length < steps:
             raise ArgumentError(word(op, "total_length must be at least the longest length", total_length=total_length, longest=steps))
         if total_length * batch >= LARGEST:
             raise ArgumentError(word(op, "total_length times batch must be less than 2**46", total_length=total_length, batch=batch))
-        steps = index(total_length)
+        steps = total_length
     sorted_lengths = (sizes[:, None] > np.arange(batch)).sum(axis=0, dtype=np.int64)
     order = np.arange(batch) if sequence.sorted_indices is None else sequence.sorted_indices._array
     _, places = row_places(sorted_lengths, order, batch, steps, batch_first)
