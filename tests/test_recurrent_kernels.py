@@ -97,6 +97,35 @@ def test_same_bits_for_one_to_seven_threads(kind, bidirectional, rng):
     assert all(each == found[0] for each in found)
 
 
+@pytest.mark.parametrize("steps", [4, 15])  # few: the weights are packed by all threads together; more: by each for itself
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("RNN", {}),
+        ("LSTM", {"proj_size": 33}),
+        ("LSTM", {"recurrent_dropout": 0.3}),
+        ("GRU", {"reset_after": False, "recurrent_dropout": 0.3}),
+    ],
+)
+@pytest.mark.parametrize("ragged", [False, True])
+def test_same_bits_whoever_packs_the_weights(kind, options, steps, ragged, rng):
+    layer = getattr(nn, kind)(40, 90, **options)
+    x = minidl.tensor(rng.standard_normal((steps, 27, 40)).astype(np.float32), requires_grad=True)
+    h = minidl.tensor(rng.standard_normal((1, 27, options.get("proj_size", 90))).astype(np.float32), requires_grad=True)
+    c = minidl.tensor(rng.standard_normal((1, 27, 90)).astype(np.float32), requires_grad=True)
+    state = (h, c) if kind == "LSTM" else h
+    lengths, found = rng.integers(1, steps + 1, 27) if ragged else None, []
+    for count in range(1, 6):
+        minidl.manual_seed(4)
+        with minidl.threads(count):
+            out, last = layer(x, state, lengths=lengths)
+            last = last if kind == "LSTM" else (last,)
+            loss = (out * out).sum() + sum((each * each).sum() for each in last)
+            grads = minidl.autograd.grad(loss, [x, h, *([c] if kind == "LSTM" else []), *layer.parameters()])
+            found.append([each.detach().numpy().tobytes() for each in (out, *last, *grads)])
+    assert all(each == found[0] for each in found)
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 def test_same_bits_where_threads_share_the_units_of_one_sequence(kind, batch, rng):

@@ -146,9 +146,9 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t (*window_mean_scratch)(const window_shape *shape, int n_threads) noexcept nogil
         void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads) noexcept nogil
         void (*window_mean_grad)(const window_shape *shape, const void *grad, void *grad_x, void *scratch, int n_threads) noexcept nogil
-        Py_ssize_t (*recurrent_scratch)(const recurrent_shape *shape) noexcept nogil
+        Py_ssize_t (*recurrent_scratch)(const recurrent_shape *shape, int n_threads) noexcept nogil
         void (*recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) noexcept nogil
-        Py_ssize_t (*recurrent_grad_scratch)(const recurrent_shape *shape) noexcept nogil
+        Py_ssize_t (*recurrent_grad_scratch)(const recurrent_shape *shape, int n_threads) noexcept nogil
         void (*recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) noexcept nogil
         void (*recurrent_cell)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil
         void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads) noexcept nogil

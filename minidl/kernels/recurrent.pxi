@@ -186,7 +186,7 @@ def recurrent(
             raise ValueError("recurrent: of two layers the input product of the lower one is given")
         two_layers(&shape, arrays, first, w_above)
         arrays[1].b_above = bias_of(first, None if b_above is None else [b_above], 0, shape.sums)
-    block = scratch(table.recurrent_scratch(&shape), table)
+    block = scratch(table.recurrent_scratch(&shape, n_threads), table)
     with nogil:
         table.recurrent(&shape, arrays, block.pointer, n_threads)
 
@@ -254,7 +254,7 @@ def recurrent_grad(
             arrays[d].grad_c0 = optional_block(first, grad_c0, d, shape.batch, shape.units, True)
     if w_above is not None:
         two_layers(&shape, arrays, first, w_above)
-    block = scratch(table.recurrent_grad_scratch(&shape), table)
+    block = scratch(table.recurrent_grad_scratch(&shape, n_threads), table)
     with nogil:
         table.recurrent_grad(&shape, arrays, block.pointer, n_threads)
 

@@ -141,9 +141,9 @@ typedef struct {
     void (*window_mean)(const window_shape *shape, const void *x, void *out, void *scratch, int n_threads);
     void (*window_mean_grad)(const window_shape *shape, const void *grad, void *grad_x, void *scratch, int n_threads);
 
-    ptrdiff_t (*recurrent_scratch)(const recurrent_shape *shape);
+    ptrdiff_t (*recurrent_scratch)(const recurrent_shape *shape, int n_threads);
     void (*recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads);
-    ptrdiff_t (*recurrent_grad_scratch)(const recurrent_shape *shape);
+    ptrdiff_t (*recurrent_grad_scratch)(const recurrent_shape *shape, int n_threads);
     void (*recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads);
     void (*recurrent_cell)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);
     void (*recurrent_cell_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, int n_threads);

@@ -14,9 +14,9 @@
  *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
- *     by rows    each thread runs some of the sequences through all steps and waits for nobody: neighbours, so that threads do not
- *                write to the same lines. Sequences of different lengths come sorted and are dealt out in turns instead (0 1 2 2 1 0
- *                0 1 ...), so that threads have the same number of steps to go.
+ *     by rows    each thread runs some of the sequences through all steps, with weights that it has packed for itself, and waits for
+ *                nobody: neighbours, so that threads do not write to the same lines. Sequences of different lengths come sorted and
+ *                are dealt out in turns instead (0 1 2 2 1 0 0 1 ...), so that threads have the same number of steps to go.
  *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
  *                weights too large for one core. Threads meet at a barrier after every step (meeting.h).
  *
@@ -189,8 +189,9 @@ typedef struct {
     isize row_rank, row_team;
     int dealt;                  /* rows in turns: sequences differ in length */
     isize part, parts;
-    meeting *others;            /* those who work on the same direction */
+    meeting *others;            /* those who work on the same direction with the same packed weights */
     int n_others;
+    isize copy;                 /* which copy of the packed weights is this worker's: 0, or its rank */
     REAL *masked;               /* forward, with a mask: see masked_at */
     REAL *zeros;                /* a state where none is given */
     REAL *bias;                 /* forward, with x: the sum of both, for n of a gru b_in alone */
@@ -236,6 +237,11 @@ INLINE void NAME(meet_by_units)(const NAME(worker) * w) {
 /* The most rows that a worker has. */
 INLINE isize NAME(most_own_rows)(const NAME(worker) * w) { return ceil_div(w->shape->batch, max_size(1, w->row_team)); }
 
+/* Workers by rows each pack the weights for themselves where enough steps follow, otherwise together: lines that two cores read over and over
+ * came up to a third more slowly on an Intel Xeon (Sapphire Rapids) than lines of their own, even from the second cache. */
+#define OWN_COPY_STEPS 8
+INLINE isize copies_of_weights(const recurrent_shape *s, int n_threads) { return s->steps >= OWN_COPY_STEPS && !s->stacked ? n_threads : 1; }
+
 /* By rows or by units, for a team of workers; 0 where the worker has nothing to do. */
 static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const recurrent_shape *s = w->shape;
@@ -247,7 +253,7 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const int by_units = !by_rows && team > 1 && step_ns >= SHARED_STEP_NS && ceil_div(s->units, NR) >= team;
     w->dealt = s->sizes[s->steps - 1] < s->batch;
     w->row_team = w->parts = 1;
-    w->row_rank = w->part = 0;
+    w->row_rank = w->part = w->copy = 0;
     w->n_others = team;
     if (by_units) {
         w->part = rank;
@@ -255,6 +261,10 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     } else if (by_rows || s->batch >= 2 * team) {
         w->row_rank = rank;
         w->row_team = team;
+        if (copies_of_weights(s, team) == team) {
+            w->copy = rank;
+            w->n_others = 1;
+        }
     } else {
         w->n_others = 1;
         return rank == 0;
@@ -268,10 +278,14 @@ static double NAME(run_cost)(const recurrent_shape *s) {
     return (double)s->rows * s->sums * (2.0 * factors / FLOPS_PER_NS + 0.2 * s->directions);
 }
 
-/* Run `work` for each direction by a team of threads. Two stacked layers are work of one thread each; `leader` is the one that the other follows. */
-typedef void (*NAME(recurrent_work))(NAME(worker) * worker, REAL *scratch, int rank, int team);
+/* Values of scratch for all workers, of which each, or each team, takes `size`. */
+INLINE isize worker_scratch(const recurrent_shape *s, isize size, int n_threads) { return s->directions * copies_of_weights(s, n_threads) * size; }
 
-static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_arrays *arrays, REAL *scratch, isize per_direction,
+/* Run `work`, which takes `size` values of scratch, for each direction by a team of threads. Two stacked layers are work of one thread each;
+ * `leader` is the one that the other follows. */
+typedef void (*NAME(recurrent_work))(NAME(worker) * worker, REAL *scratch, isize size, int rank, int team);
+
+static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_arrays *arrays, REAL *scratch, isize size,
                                  NAME(recurrent_work) work, int leader, int n_threads) {
     meeting others[2] = {{0}, {0}};
     progress made = {0};
@@ -279,13 +293,13 @@ static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_a
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
-        const int rank = thread_index(), size = team_size(), side_by_side = directions == 2 && size > 1;
+        const int rank = thread_index(), all = team_size(), side_by_side = directions == 2 && all > 1;
         for (int i = 0; i < directions; i++) {
-            const int d = stacked ? i ^ leader : i, own_rank = side_by_side ? rank / 2 : rank, own_team = side_by_side ? (size + 1 - i) / 2 : size;
+            const int d = stacked ? i ^ leader : i, own_rank = side_by_side ? rank / 2 : rank, own_team = side_by_side ? (all + 1 - i) / 2 : all;
             if ((side_by_side && rank % 2 != i) || (stacked && own_rank > 0)) continue;
             NAME(worker) worker = {.shape = shape, .arrays = arrays + d, .backwards = d == 1 && !stacked, .others = others + d,
                                    .tells = stacked && i == 0 ? &made : NULL, .link.made = stacked && i == 1 ? &made : NULL};
-            work(&worker, scratch + d * per_direction, own_rank, stacked ? 1 : own_team);
+            work(&worker, scratch + worker_scratch(shape, size, n_threads) / directions * d, size, own_rank, stacked ? 1 : own_team);
         }
         denormals_on(mode);
     }

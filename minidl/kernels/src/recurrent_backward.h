@@ -211,17 +211,18 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
     NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
     if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
     if (w->second.data) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
-    for (isize sequence = rank; sequence < s->batch; sequence += team) {
+    for (isize i = w->part; i < NAME(own_rows)(w, s->batch); i += w->parts) {
+        const isize sequence = NAME(own_row)(w, i);
         NAME(start_from)(w->carry, a->grad_h_n, sequence * s->width, s->width);
         if (s->cell == LSTM) NAME(start_from)(w->grad_c, a->grad_c_n, sequence * s->units, s->units);
     }
     if (rank == 0) zero_run(w->zeros, max_size(s->units, s->width));
 }
 
-static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
+static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, isize size, int rank, int team) {
     const recurrent_shape *s = w->shape;
     if (!NAME(share_work)(w, rank, team)) return;
-    NAME(backward_plan)(w, scratch);
+    NAME(backward_plan)(w, scratch + w->copy * size);
     NAME(backward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
     NAME(meet)(w);
     isize later = -1;
@@ -240,14 +241,16 @@ static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, int rank, int t
     if (w->arrays->grad_h0 || s->inputs) NAME(backward_step)(w, later, -1);
 }
 
-isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape) {
+static isize NAME(backward_size)(const recurrent_shape *shape) {
     NAME(worker) w = {.shape = shape};
-    return shape->directions * round_up(NAME(backward_plan)(&w, NULL), 16);
+    return round_up(NAME(backward_plan)(&w, NULL), 16);
 }
+
+isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape, int n_threads) { return worker_scratch(shape, NAME(backward_size)(shape), n_threads); }
 
 void NAME(recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
-    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_grad_scratch)(shape) / shape->directions, NAME(backward_work), 1, n_threads);
+    NAME(run_directions)(shape, arrays, scratch, NAME(backward_size)(shape), NAME(backward_work), 1, n_threads);
 }
 
 #endif

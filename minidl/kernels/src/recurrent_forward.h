@@ -220,10 +220,11 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
     if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
     if (w->second.data) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
-    for (isize sequence = rank; sequence < s->batch && a->mask; sequence += team) {
+    for (isize i = w->part; i < NAME(own_rows)(w, s->batch) && a->mask; i += w->parts) {
+        const isize sequence = NAME(own_row)(w, i);
         REAL *to = NAME(masked_at)(w, NAME(first_step)(w, sequence), sequence);
         const REAL *h = (const REAL *)a->h0 + sequence * s->width, *mask = (const REAL *)a->mask + sequence * s->width;
-        for (isize i = 0; i < s->width; i++) to[i] = a->h0 ? h[i] * mask[i] : 0;
+        for (isize j = 0; j < s->width; j++) to[j] = a->h0 ? h[j] * mask[j] : 0;
     }
     if (rank > 0) return;
     zero_run(w->zeros, max_size(s->units, s->width));
@@ -233,10 +234,10 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     for (isize i = 0; i < with_b_hh && a->b_hh; i++) w->bias[i] += ((const REAL *)a->b_hh)[i];
 }
 
-static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int team) {
+static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, isize size, int rank, int team) {
     const recurrent_shape *s = w->shape;
     if (!NAME(share_work)(w, rank, team)) return;
-    NAME(forward_plan)(w, scratch);
+    NAME(forward_plan)(w, scratch + w->copy * size);
     NAME(forward_pack)(w, w->n_others > 1 ? rank : 0, w->n_others);
     NAME(meet)(w);
     for (isize step = 0; step < s->steps; step++) {
@@ -252,14 +253,16 @@ static void NAME(forward_work)(NAME(worker) * w, REAL *scratch, int rank, int te
     }
 }
 
-isize NAME(recurrent_scratch)(const recurrent_shape *shape) {
+static isize NAME(forward_size)(const recurrent_shape *shape) {
     NAME(worker) w = {.shape = shape};
-    return shape->directions * round_up(NAME(forward_plan)(&w, NULL), 16);
+    return round_up(NAME(forward_plan)(&w, NULL), 16);
 }
+
+isize NAME(recurrent_scratch)(const recurrent_shape *shape, int n_threads) { return worker_scratch(shape, NAME(forward_size)(shape), n_threads); }
 
 void NAME(recurrent)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
-    NAME(run_directions)(shape, arrays, scratch, NAME(recurrent_scratch)(shape) / shape->directions, NAME(forward_work), 0, n_threads);
+    NAME(run_directions)(shape, arrays, scratch, NAME(forward_size)(shape), NAME(forward_work), 0, n_threads);
 }
 
 #endif
