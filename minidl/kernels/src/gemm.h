@@ -19,7 +19,7 @@
 #include "gemm_rows.h"
 #include "threads.h"
 
-#define MC_MAX (16 * MR)
+#define MC_MAX (8 * MR)
 #define NC_MAX (24 * NR)
 #define B_BYTES (1 << 20)     /* a packed block of B, unless KC steps of NC columns are more */
 #define SLICE_K 4096          /* a slice of a long sum */
@@ -168,19 +168,30 @@ static void NAME(macro_tile)(const NAME(matrices) *g, const REAL *packed_a, cons
     }
 }
 
-/* to[0 .. n] = columns j .. j + n of a row of x, masked where x has a mask. The same columns of a later row, which lie far from these, come nearer. */
-#define INPUTS_AHEAD 16
-INLINE void NAME(copy_input)(REAL *to, const affine_input *x, isize row, isize j, isize n) {
-    const isize number = x->index ? (isize)x->index[row] : row;
-    const REAL *from = number >= 0 ? (const REAL *)x->rows + number * x->row_step + j
-                       : x->first  ? (const REAL *)x->first - (number + 1) * x->first_step + j
-                                   : NULL;
-    const REAL *mask = x->mask ? (const REAL *)x->mask + (isize)x->group[row] * x->width + j : NULL;
+/* Columns of one of two inputs that lie side by side in a panel. */
+typedef struct {
+    int input;
+    isize first, n;
+    REAL *to;
+    isize width; /* from one row of the panel to the next */
+} NAME(strip);
+
+/* Columns j .. j + cols of a panel of this width, the first of them at `to`: one or two strips, the number of which is returned. */
+INLINE int NAME(strips_of_panel)(NAME(strip) *strip, const affine_input *x, REAL *to, isize width, isize j, isize cols) {
+    const isize cut = max_size(0, min_size(cols, x[0].width - j));
+    const NAME(strip) left = {0, j, cut, to, width}, right = {1, j + cut - x[0].width, cols - cut, to + cut, width};
+    strip[0] = cut > 0 ? left : right;
+    strip[1] = right;
+    return cut > 0 && cut < cols ? 2 : 1;
+}
+
+/* A strip of a row, which begins at `from` (NULL: zeros) and is multiplied by `mask` (or NULL). The same columns of a row `ahead` come nearer. */
+INLINE void NAME(copy_strip)(REAL *to, const REAL *from, const REAL *mask, isize n, isize ahead) {
     for (isize i = 0; i < n; i += LANES) {
         vec v = {0};
         if (from) {
             v = load_up_to(from + i, n - i);
-            __builtin_prefetch(from + INPUTS_AHEAD * x->row_step + i);
+            __builtin_prefetch(from + ahead + i);
             if (mask) v *= load_up_to(mask + i, n - i);
         }
         IN_REGISTER(v); /* compilers would call memcpy for so short a run */
@@ -188,27 +199,48 @@ INLINE void NAME(copy_input)(REAL *to, const affine_input *x, isize row, isize j
     }
 }
 
-/* Columns j .. j + cols and steps k .. k + kc of a B that is made of inputs, as `pack` has them. */
-static void NAME(pack_inputs)(REAL *to, isize width, const NAME(matrices) *g, isize j, isize cols, isize k, isize kc) {
+/* A B that is made of inputs: kc steps of all panels of a part, step by step, as a row of an input lies in one piece. */
+#define INPUTS_AHEAD 16
+static void NAME(pack_inputs)(const NAME(matrices) *g, NAME(part) part, isize k, isize kc, REAL *packed) {
     const affine_input *x = g->inputs;
-    const isize cut = max_size(0, min_size(cols, x[0].width - j));
-    for (isize step = g->first_input + k; step < g->first_input + k + kc; step++, to += width) {
-        if (cut > 0) NAME(copy_input)(to, x, step, j, cut);
-        if (cut < cols) NAME(copy_input)(to + cut, x + 1, step, j + cut - x[0].width, cols - cut);
-        zero_run(to + cols, width - cols);
+    NAME(strip) strips[NC_MAX / NR + 2]; /* one panel has both inputs, and two are written at a time */
+    isize count = 0, zeros = 0;
+    REAL *end = packed;
+    for (isize panel = 0; panel < part.panels; panel++) {
+        const isize j = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - j, width = round_up(cols, LANES);
+        count += NAME(strips_of_panel)(strips + count, x, packed + j * kc, width, part.jc + j, cols);
+        end = packed + j * kc + cols;
+        zeros = width - cols; /* of the last panel only */
+    }
+    for (isize step = 0; step < kc; step++) {
+        const REAL *from[2], *mask[2];
+        for (int i = 0; i < 2; i++) {
+            const isize row = g->first_input + k + step, number = x[i].index ? (isize)x[i].index[row] : row;
+            from[i] = number >= 0  ? (const REAL *)x[i].rows + number * x[i].row_step
+                      : x[i].first ? (const REAL *)x[i].first - (number + 1) * x[i].first_step
+                                   : NULL;
+            mask[i] = x[i].mask ? (const REAL *)x[i].mask + (isize)x[i].group[row] * x[i].width : NULL;
+        }
+        for (isize i = 0; i < count; i++) {
+            const NAME(strip) p = strips[i];
+            NAME(copy_strip)(p.to + step * p.width, from[p.input] ? from[p.input] + p.first : NULL, mask[p.input] ? mask[p.input] + p.first : NULL, p.n,
+                             INPUTS_AHEAD * x[p.input].row_step);
+        }
+        zero_run(end + step * strips[count - 1].width, zeros);
     }
 }
 
 /* The B block of a part: for each block of the sum its panels, one behind the other. */
 static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part, REAL *packed) {
-    for (isize pc = 0; pc < part.k; pc += k_block)
-        for (isize panel = 0; panel < part.panels; panel++) {
-            const isize j = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - j, kc = min_size(k_block, part.k - pc);
-            REAL *to = packed + pc * part.panels * NR + j * kc;
-            if (g->inputs) NAME(pack_inputs)(to, round_up(cols, LANES), g, part.jc + j, cols, part.k0 + pc, kc);
-            else
-                NAME(pack)(to, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
+    for (isize pc = 0; pc < part.k; pc += k_block) {
+        const isize kc = min_size(k_block, part.k - pc);
+        REAL *block = packed + pc * part.panels * NR;
+        if (g->inputs) NAME(pack_inputs)(g, part, part.k0 + pc, kc, block);
+        for (isize panel = 0; panel < part.panels && !g->inputs; panel++) {
+            const isize j = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - j;
+            NAME(pack)(block + j * kc, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
         }
+    }
 }
 
 /* What is multiplied at a time, with all columns of a part: rows i0 .. i0 + m of A, steps k .. k + kc of the sum. */
