@@ -235,8 +235,11 @@ static void NAME(pack_b)(const NAME(matrices) *g, isize k_block, NAME(part) part
     for (isize pc = 0; pc < part.k; pc += k_block) {
         const isize kc = min_size(k_block, part.k - pc);
         REAL *block = packed + pc * part.panels * NR;
-        if (g->inputs) NAME(pack_inputs)(g, part, part.k0 + pc, kc, block);
-        for (isize panel = 0; panel < part.panels && !g->inputs; panel++) {
+        if (g->inputs) {
+            NAME(pack_inputs)(g, part, part.k0 + pc, kc, block);
+            continue;
+        }
+        for (isize panel = 0; panel < part.panels; panel++) {
             const isize j = NAME(panel_start)(part, panel), cols = NAME(panel_start)(part, panel + 1) - j;
             NAME(pack)(block + j * kc, round_up(cols, LANES), g->b + (part.k0 + pc) * g->b_row + (part.jc + j) * g->b_col, g->b_col, g->b_row, cols, kc);
         }

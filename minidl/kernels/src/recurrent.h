@@ -14,7 +14,7 @@
  *
  * The whole sequence is one parallel region, cut in one of two ways, chosen by size:
  *
- *     by rows    each thread runs some of the sequences through all steps, with weights that it has packed for itself, and waits for
+ *     by rows    each thread runs some of the sequences through all steps, with weights that it has mostly packed for itself, and waits for
  *                nobody: neighbours, so that threads do not write to the same lines. Sequences of different lengths come sorted and
  *                are dealt out in turns instead (0 1 2 2 1 0 0 1 ...), so that threads have the same number of steps to go.
  *     by units   each thread has some of the tiles of every step, so that its panels stay in its second cache: for few rows, or
@@ -240,7 +240,7 @@ INLINE isize NAME(most_own_rows)(const NAME(worker) * w) { return ceil_div(w->sh
 /* Workers by rows each pack the weights for themselves where enough steps follow, otherwise together: lines that two cores read over and over
  * came up to a third more slowly on an Intel Xeon (Sapphire Rapids) than lines of their own, even from the second cache. */
 #define OWN_COPY_STEPS 8
-INLINE isize copies_of_weights(const recurrent_shape *s, int n_threads) { return s->steps >= OWN_COPY_STEPS && !s->stacked ? n_threads : 1; }
+INLINE int packs_alone(const recurrent_shape *s) { return s->steps >= OWN_COPY_STEPS && !s->stacked; }
 
 /* By rows or by units, for a team of workers; 0 where the worker has nothing to do. */
 static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
@@ -261,7 +261,7 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     } else if (by_rows || s->batch >= 2 * team) {
         w->row_rank = rank;
         w->row_team = team;
-        if (copies_of_weights(s, team) == team) {
+        if (packs_alone(s)) {
             w->copy = rank;
             w->n_others = 1;
         }
@@ -278,8 +278,8 @@ static double NAME(run_cost)(const recurrent_shape *s) {
     return (double)s->rows * s->sums * (2.0 * factors / FLOPS_PER_NS + 0.2 * s->directions);
 }
 
-/* Values of scratch for all workers, of which each, or each team, takes `size`. */
-INLINE isize worker_scratch(const recurrent_shape *s, isize size, int n_threads) { return s->directions * copies_of_weights(s, n_threads) * size; }
+/* Values of scratch of a direction, of which each worker, or all together, take `size`. */
+INLINE isize direction_scratch(const recurrent_shape *s, isize size, int n_threads) { return packs_alone(s) ? n_threads * size : size; }
 
 /* Run `work`, which takes `size` values of scratch, for each direction by a team of threads. Two stacked layers are work of one thread each;
  * `leader` is the one that the other follows. */
@@ -299,7 +299,7 @@ static void NAME(run_directions)(const recurrent_shape *shape, const recurrent_a
             if ((side_by_side && rank % 2 != i) || (stacked && own_rank > 0)) continue;
             NAME(worker) worker = {.shape = shape, .arrays = arrays + d, .backwards = d == 1 && !stacked, .others = others + d,
                                    .tells = stacked && i == 0 ? &made : NULL, .link.made = stacked && i == 1 ? &made : NULL};
-            work(&worker, scratch + worker_scratch(shape, size, n_threads) / directions * d, size, own_rank, stacked ? 1 : own_team);
+            work(&worker, scratch + d * direction_scratch(shape, size, n_threads), size, own_rank, stacked ? 1 : own_team);
         }
         denormals_on(mode);
     }

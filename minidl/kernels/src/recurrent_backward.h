@@ -246,7 +246,9 @@ static isize NAME(backward_size)(const recurrent_shape *shape) {
     return round_up(NAME(backward_plan)(&w, NULL), 16);
 }
 
-isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape, int n_threads) { return worker_scratch(shape, NAME(backward_size)(shape), n_threads); }
+isize NAME(recurrent_grad_scratch)(const recurrent_shape *shape, int n_threads) {
+    return shape->directions * direction_scratch(shape, NAME(backward_size)(shape), n_threads);
+}
 
 void NAME(recurrent_grad)(const recurrent_shape *shape, const recurrent_arrays *arrays, void *scratch, int n_threads) {
     if (shape->batch == 0 || shape->steps == 0) return;
