@@ -5,7 +5,7 @@
 #ifndef MINIDL_AFFINE_GRADS_H
 #define MINIDL_AFFINE_GRADS_H
 
-#include "gemm.h"
+#include "gemm_halves.h"
 
 /* The product into `whole`, then taken apart: where the sum is long and W small (gemm_sliced), or where there is no x. */
 static void NAME(affine_grads_apart)(const NAME(matrices) *g, isize slices, REAL *whole, void *scratch, int n_threads) {
@@ -55,45 +55,59 @@ static isize NAME(affine_own)(const affine_map *maps, isize count) {
     return most;
 }
 
-/* Values of scratch: of all threads, or of a product in slices and the whole of it. */
+/* Values of scratch: of all threads, or of a product in slices and the whole of it; behind these the second halves. */
 isize NAME(affine_grads_scratch)(const affine_map *maps, isize count, int n_threads) {
-    isize most = n_threads * NAME(affine_own)(maps, count);
+    isize most = round_up(n_threads * NAME(affine_own)(maps, count), 16), halves = 0;
     for (isize i = 0; i < count; i++) {
         const NAME(matrices) g = NAME(weight_product)(maps + i);
+        halves += NAME(halves_scratch)(&g);
         if (gemm_slices(g.m, g.n, g.k) > 1) most = max_size(most, NAME(gemm_scratch)(1, g.m, g.n, g.k, n_threads) + g.m * g.n);
     }
-    return most;
+    return most + halves;
 }
 
 /* The gradients of one map, or of two: of the weights side by side, a map per thread, where both are as large and threads as many (whatever
  * the team, a product has the same bits); then those of x one after the other, as the second may add to the first: no thread waits for another,
  * as both have one size, and so each thread the same share of both. */
 void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int n_threads) {
-    NAME(matrices) g[MOST_MAPS], h[MOST_MAPS];
+    NAME(matrices) g[MOST_MAPS][2], h[MOST_MAPS];
+    int parts[MOST_MAPS]; /* of the product for the weights: 2 halves, 1, or 0 where it has been made */
+    const isize own = NAME(affine_own)(maps, count);
+    REAL *second = (REAL *)scratch + round_up(n_threads * own, 16);
     double cost = 0;
     for (isize i = 0; i < count; i++) {
-        g[i] = NAME(weight_product)(maps + i);
+        const NAME(matrices) whole = g[i][0] = NAME(weight_product)(maps + i);
+        const isize slices = gemm_slices(whole.m, whole.n, whole.k);
         h[i] = NAME(product_back)(maps + i);
-        const isize slices = gemm_slices(g[i].m, g[i].n, g[i].k);
-        if (g[i].n == 0 || slices > 1) {
-            NAME(affine_grads_apart)(g + i, slices, (REAL *)scratch + NAME(gemm_scratch)(1, g[i].m, g[i].n, g[i].k, n_threads), scratch, n_threads);
-            g[i].n = 0;
+        parts[i] = NAME(has_halves)(&whole) ? 2 : 1;
+        if (parts[i] == 2) {
+            NAME(cut_in_halves)(g[i], second);
+            second += NAME(halves_scratch)(&whole);
         }
-        cost += (g[i].n ? NAME(product_cost)(g + i) : 0) + (h[i].n ? NAME(product_cost)(h + i) : 0);
+        if (whole.n == 0 || slices > 1) {
+            NAME(affine_grads_apart)(&whole, slices, (REAL *)scratch + NAME(gemm_scratch)(1, whole.m, whole.n, whole.k, n_threads), scratch, n_threads);
+            parts[i] = 0;
+        }
+        cost += (parts[i] ? NAME(product_cost)(&whole) : 0) + (h[i].n ? NAME(product_cost)(h + i) : 0);
     }
-    const int alike = count == 2 && g[0].m == g[1].m && g[0].n == g[1].n && g[0].k == g[1].k;
+    const int alike = count == 2 && g[0]->m == g[1]->m && g[0]->n == g[1]->n && g[0]->k == g[1]->k && parts[0] == parts[1];
     const int team = team_begin(n_threads, cost);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
         const unsigned int mode = denormals_off();
         const int rank = thread_index(), size = team_size(), side_by_side = alike && size == 2;
-        REAL *mine = (REAL *)scratch + rank * NAME(affine_own)(maps, count);
-        if (side_by_side) NAME(gemm_share)(g + rank, mine, 0, 1);
-        for (isize i = 0; i < 2 * count; i++) {
-            const NAME(matrices) *product = i < count ? g + i : h + i - count;
-            if (product->n == 0 || (i < count && side_by_side)) continue;
-            NAME(gemm_share)(product, mine, rank, size);
+        REAL *mine = (REAL *)scratch + rank * own;
+        for (isize i = 0; i < count; i++) {
+            const int number = side_by_side ? 0 : rank, of = side_by_side ? 1 : size;
+            if (side_by_side && i != rank) continue;
+            if (parts[i] == 2) NAME(halves_share)(g[i], mine, number, of);
+            if (parts[i] == 1) NAME(gemm_share)(g[i], mine, number, of);
         }
+        for (isize i = 0; i < count; i++)
+            if (h[i].n > 0) NAME(gemm_share)(h + i, mine, rank, size);
+#pragma omp barrier
+        for (isize i = 0; i < count; i++)
+            if (parts[i] == 2) NAME(add_halves)(g[i], rank, size);
         denormals_on(mode);
     }
     team_end(team);
