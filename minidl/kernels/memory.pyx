@@ -23,8 +23,8 @@ import os
 from ..errors import ArgumentError
 
 cdef extern from "memory.h" nogil:
-    void *map_block(size_t n_bytes)
-    void unmap_block(void *pointer, size_t n_bytes)
+    void *map_block(size_t n_bytes, int pooled)
+    void unmap_block(void *pointer, size_t n_bytes, int pooled)
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyDataMemAllocator:
@@ -108,7 +108,7 @@ cdef void drop_oldest() noexcept nogil:
     if oldest < 0:
         return
     freed = &lists[oldest]
-    unmap_block(freed.blocks[freed.first].pointer, size_of(oldest))
+    unmap_block(freed.blocks[freed.first].pointer, size_of(oldest), enabled)
     cached -= size_of(oldest)
     freed.first += 1
 
@@ -137,7 +137,7 @@ cdef void give_back(void *pointer, size_t size) noexcept nogil:
     cdef FreeList *freed = &lists[class_of(size)]
     in_use -= size
     if not enabled or size > most_cached() or not make_room(freed):
-        unmap_block(pointer, size)
+        unmap_block(pointer, size, enabled)
         return
     clock += 1
     freed.blocks[freed.end] = Freed(pointer, clock)
@@ -158,10 +158,10 @@ cdef void *take(size_t size) noexcept nogil:
         cached -= size
         hits += 1
     else:
-        pointer = map_block(size)
+        pointer = map_block(size, enabled)
         while pointer is NULL and cached:
             drop_oldest()
-            pointer = map_block(size)
+            pointer = map_block(size, enabled)
         if pointer is NULL:
             return NULL
         misses += 1
