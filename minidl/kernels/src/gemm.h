@@ -25,7 +25,7 @@
 #define SLICE_K 4096          /* a slice of a long sum */
 #define SLICE_C (64 * 64)     /* and the largest C for which a sum is sliced */
 #define MAX_SLICES 16
-#define FAR_BYTES (4 << 20)   /* an A of this size is likely to come from memory */
+#define FAR_BYTES (1 << 20)   /* an A of this size is likely to come from beyond the second cache */
 
 typedef struct {
     isize kc, nc;   /* block sizes */
