@@ -23,6 +23,7 @@ __all__ = []
 
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
+TOGETHER_EACH = 40_000  # bytes per sequence: with more, threads take longer to read all weights at every step than one product would save
 TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
 TOGETHER_FEATURES = 4  # per sequence; with more of them a gru, whose n has a sum of its own for x, lost as much as it gained
 BESIDE_ROWS = 3  # of more sequences each of two threads takes some, in any layer (recurrent.h: share_work)
@@ -347,9 +348,9 @@ def kept_arrays(cell, n_rows, units, kinds):
 
 def multiplied_together(cell, batch, w_ih, w_hh):
     """Say whether x W_ih^T is made step by step with h W_hh^T: where the caches keep both weights, as gates are then written only once."""
-    if cell.startswith("gru") and w_ih.shape[1] > TOGETHER_FEATURES * batch:
+    if batch < TOGETHER_ROWS or (cell.startswith("gru") and w_ih.shape[1] > TOGETHER_FEATURES * batch):
         return False
-    return batch >= TOGETHER_ROWS and w_ih.nbytes + w_hh.nbytes <= TOGETHER_BYTES and w_ih.shape[1] > 0
+    return 0 < w_ih.nbytes <= min(TOGETHER_BYTES, TOGETHER_EACH * batch) - w_hh.nbytes
 
 
 def input_products(cell, rows, kinds, gates):
