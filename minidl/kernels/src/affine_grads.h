@@ -66,9 +66,15 @@ isize NAME(affine_grads_scratch)(const affine_map *maps, isize count, int n_thre
     return most + halves;
 }
 
+/* The share of a thread in the product for the weights of a map. */
+static void NAME(weight_share)(const NAME(matrices) *g, int parts, REAL *scratch, int rank, int team) {
+    if (parts == 2) NAME(halves_share)(g, scratch, rank, team);
+    if (parts == 1) NAME(gemm_share)(g, scratch, rank, team);
+}
+
 /* The gradients of one map, or of two: of the weights side by side, a map per thread, where both are as large and threads as many (whatever
  * the team, a product has the same bits); then those of x one after the other, as the second may add to the first: no thread waits for another,
- * as both have one size, and so each thread the same share of both. */
+ * as both have one size, and so each thread the same share of both. In the end, when all are through, halves are added. */
 void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int n_threads) {
     NAME(matrices) g[MOST_MAPS][2], h[MOST_MAPS];
     int parts[MOST_MAPS]; /* of the product for the weights: 2 halves, 1, or 0 where it has been made */
@@ -97,12 +103,8 @@ void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int 
         const unsigned int mode = denormals_off();
         const int rank = thread_index(), size = team_size(), side_by_side = alike && size == 2;
         REAL *mine = (REAL *)scratch + rank * own;
-        for (isize i = 0; i < count; i++) {
-            const int number = side_by_side ? 0 : rank, of = side_by_side ? 1 : size;
-            if (side_by_side && i != rank) continue;
-            if (parts[i] == 2) NAME(halves_share)(g[i], mine, number, of);
-            if (parts[i] == 1) NAME(gemm_share)(g[i], mine, number, of);
-        }
+        if (side_by_side) NAME(weight_share)(g[rank], parts[rank], mine, 0, 1);
+        for (isize i = 0; i < count && !side_by_side; i++) NAME(weight_share)(g[i], parts[i], mine, rank, size);
         for (isize i = 0; i < count; i++)
             if (h[i].n > 0) NAME(gemm_share)(h + i, mine, rank, size);
 #pragma omp barrier

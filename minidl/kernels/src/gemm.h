@@ -10,9 +10,9 @@
  *
  * Threads share nothing, so none waits for another and no packed value travels between cores: what two shares have in common is packed
  * twice, which costs less. Blocks of the sum follow each other in ascending order whatever the shares are, so every element of C has the
- * same bits for any number of threads. A sum that is long for a small C is first cut into slices, by the shape alone (see gemm_slices);
- * each slice fills a C of its own and these are added in order. Few rows of A against a B that is contiguous along k go other ways,
- * without packing B: dot products here, or gemm_rows.h. */
+ * same bits for any number of threads. A sum that is long for a small C is first cut, by the shape alone: into slices (see gemm_slices),
+ * each of which fills a C of its own, and these are added in order; gradients of weights into halves (gemm_halves.h). Few rows of A against
+ * a B that is contiguous along k go other ways, without packing B: dot products here, or gemm_rows.h. */
 #ifndef MINIDL_GEMM_H
 #define MINIDL_GEMM_H
 
