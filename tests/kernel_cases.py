@@ -62,7 +62,7 @@ def affine_cases(rng, dtype):
     yield case([(values(rng, (50, 7), dtype), [], [], poisoned(7, dtype))])
     yield case([(values(rng, (60, 7), dtype), [], [], None)], [values(rng, (7, 9), dtype)], poisoned((60, 9), dtype))
     sizes = [(0, 3, 5), (1, 1, 1), (7, 9, 4), (40, 70, 100), (700, 800, 400), (33, 128, 49), (300, 20, 321), (9000, 40, 30)]
-    for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3), (800, 130, 192), (501, 33, 150)]:  # the last two in halves of the sum
+    for rows, units, inputs in [*sizes, (6, 5, 0), (17, 0, 3), (800, 130, 192), (501, 33, 150)]:  # the last two in halves
         for split in {inputs, inputs // 2, min(1, inputs), min(48, inputs)}:
             first, second = (affine_map(rng, dtype, rows, units, inputs, split) for _ in range(2))
             other = affine_map(rng, dtype, rows, units + 2, inputs, split)

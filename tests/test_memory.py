@@ -3,7 +3,6 @@
 import copy
 import gc
 import pickle
-import sys
 import threading
 
 import numpy as np
@@ -126,42 +125,6 @@ def test_kernels_that_follow_each_other_share_their_scratch_memory():
     after = minidl.memory_stats()
     assert after["misses"] == before["misses"] or before["hits"] == after["hits"] == 0  # the latter without a pool
     assert after["reserved"] == before["reserved"]
-
-
-RETURNED = """
-import numpy as np, minidl
-from minidl import kernels
-
-def megabytes():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
-
-def filled(count):
-    arrays = [kernels.empty((2**18,), np.dtype(np.float32)) for _ in range(count)]  # of 1 MB
-    for i, array in enumerate(arrays):
-        array[...] = i
-    return arrays
-
-filled(1)
-minidl.empty_cache()
-start = megabytes()
-arrays = filled(100)
-full = megabytes() - start
-kept = arrays[::7]
-del arrays
-minidl.empty_cache()
-few = megabytes() - start
-others = filled(50)
-unharmed = all((array == 7 * i).all() for i, array in enumerate(kept))
-del kept, others
-minidl.empty_cache()
-print(full > 95, few < 30, unharmed, megabytes() - start < 5)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_blocks_of_middle_size_go_back_to_the_system():
-    """Also where their neighbours, out of the same pages, stay in use."""
-    assert run_python(RETURNED, MINIDL_POOL="1").split() == ["True"] * 4
 
 
 def test_without_the_pool_everything_still_works():

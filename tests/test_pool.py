@@ -1,5 +1,6 @@
 """The memory pool itself: reuse, rounding, limits, counters, flatness. Left out where memory checkers switch it off."""
 
+import sys
 import time
 
 import numpy as np
@@ -124,3 +125,78 @@ print(max(sizes[5:]) / sizes[4])
 
 def test_random_sizes_leave_the_process_flat():
     assert float(run_python(RANDOM_SIZES)) < 1.05
+
+
+RETURNED = """
+import resource
+import numpy as np, minidl
+from minidl import kernels
+
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() / 2**20
+
+def filled(count):
+    arrays = [kernels.empty((2**18,), np.dtype(np.float32)) for _ in range(count)]  # of 1 MB
+    for i, array in enumerate(arrays):
+        array[...] = i
+    return arrays
+
+filled(1)
+minidl.empty_cache()
+start = megabytes()
+arrays = filled(100)
+full = megabytes() - start
+kept = arrays[::7]
+del arrays
+minidl.empty_cache()
+few = megabytes() - start
+others = filled(50)
+unharmed = all((array == 7 * i).all() for i, array in enumerate(kept))
+del kept, others
+minidl.empty_cache()
+print(full > 95, few < 30, unharmed, megabytes() - start < 5)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_blocks_of_middle_size_go_back_to_the_system():
+    """Also where their neighbours, out of the same pages, stay in use."""
+    assert run_python(RETURNED).split() == ["True"] * 4
+
+
+NEIGHBOURS = """
+import numpy as np, minidl
+from minidl import kernels
+arrays = [kernels.empty((size,), np.dtype(np.uint8)) for size in (72 << 10, 80 << 10, 88 << 10, 65 << 10) * 20]
+for i, array in enumerate(arrays):
+    array[...] = i
+kept = arrays[1::2]
+del array, arrays
+minidl.empty_cache()
+print(all((array == 2 * i + 1).all() for i, array in enumerate(kept)))
+"""
+
+
+def test_blocks_that_go_back_leave_their_neighbours_alone():
+    assert run_python(NEIGHBOURS).split() == ["True"]
+
+
+SHORT_OF_ADDRESSES = """
+import resource
+import numpy as np, minidl
+from minidl import kernels
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (6 << 20), resource.RLIM_INFINITY))  # too little for a slab
+arrays = [kernels.empty((100_000,), np.dtype(np.uint8)) for _ in range(4)]
+for i, array in enumerate(arrays):
+    array[...] = i
+print([int(array[-1]) for array in arrays])
+del array, arrays
+minidl.empty_cache()
+print(minidl.memory_stats()["reserved"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_blocks_of_middle_size_come_from_malloc_where_addresses_are_short():
+    assert run_python(SHORT_OF_ADDRESSES).split("\n")[:2] == ["[0, 1, 2, 3]", "0"]

@@ -6,6 +6,7 @@ import pytest
 import minidl
 from minidl import kernels, nn
 from minidl.kernels import _compiled as compiled
+from minidl.ops.recurrent import N_GATES, multiplied_together
 from recurrent_cases import Case
 
 DTYPES = [np.float32, np.float64]
@@ -95,6 +96,24 @@ def test_same_bits_for_one_to_seven_threads(kind, bidirectional, rng):
             grads = minidl.autograd.grad((out * out).sum(), [x, *layer.parameters()])
             found.append([out.detach().numpy().tobytes(), *(each.numpy().tobytes() for each in grads)])
     assert all(each == found[0] for each in found)
+
+
+SIZES = [  # cell, batch, features, units, whether x W_ih^T is made step by step
+    ("lstm", 32, 32, 128, True),
+    ("lstm", 20, 200, 200, False),
+    ("lstm", 32, 128, 256, False),
+    ("lstm", 64, 128, 256, True),
+    ("lstm", 7, 8, 8, False),
+    ("gru", 32, 128, 256, True),
+    ("gru", 20, 200, 200, False),
+    ("rnn_tanh", 32, 0, 16, False),
+]
+
+
+@pytest.mark.parametrize(("cell", "batch", "features", "units", "together"), SIZES)
+def test_inputs_are_multiplied_step_by_step_where_that_was_faster(cell, batch, features, units, together):
+    w_ih, w_hh = (np.empty((N_GATES[cell] * units, width), np.float32) for width in (features, units))
+    assert multiplied_together(cell, batch, w_ih, w_hh) == together
 
 
 @pytest.mark.parametrize("steps", [4, 15])  # few: the weights are packed by all threads together; more: by each for itself

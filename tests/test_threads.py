@@ -87,6 +87,11 @@ for m, k, n in [(300, 300, 300), (2, 20000, 3000)]:
     out = np.full((m, n), np.nan)
     kernels.gemm(a, b, out, None, False, 3)
     np.testing.assert_allclose(out, a @ b, atol=1e-9)
+grad, x = rng.standard_normal((900, 60)), rng.standard_normal((900, 80))
+weight, sums = np.full((60, 80), np.nan), np.full(60, np.nan)
+kernels.affine_grads([grad], [[x]], [[weight]], [sums], None, None, 3)  # in halves
+np.testing.assert_allclose(weight, grad.T @ x, atol=1e-9)
+np.testing.assert_allclose(sums, grad.sum(0), atol=1e-9)
 """
 
 
@@ -108,7 +113,9 @@ def test_products_have_the_same_bits_whatever_the_shares(m, n, k, dtype, rng):
         kernels.gemm(a.T, b, whole, None, False, n_threads)
         kernels.gemm(back, a.T, grad_x, None, False, n_threads)
         kernels.affine_grads([a], [[b[:, : n // 3], b[:, n // 3 :]]], [[left, right]], [sums], None, None, n_threads)
-        found.add(b"".join(each.tobytes() for each in (whole, left, right, sums, grad_x)))
+        twins = [np.full((m, n), np.nan, dtype) for _ in range(2)]
+        kernels.affine_grads([a, a[::-1].copy()], [[b], [b]], [[each] for each in twins], [None, None], None, None, n_threads)
+        found.add(b"".join(each.tobytes() for each in (whole, left, right, sums, grad_x, *twins)))
         wide = a.astype(np.float64)
         limit = (1e-4 if dtype == np.float32 else 1e-11) * np.sqrt(k)
         np.testing.assert_allclose(whole, wide.T @ b, atol=limit)

@@ -23,8 +23,8 @@ __all__ = []
 
 N_GATES = {"rnn_tanh": 1, "rnn_relu": 1, "lstm": 4, "gru": 3, "gru_before": 3}
 TOGETHER_BYTES = 2 * 1024 * 1024  # two second caches
-TOGETHER_EACH = 40_000  # bytes per sequence: with more, threads take longer to read all weights at every step than one product would save
-TOGETHER_ROWS = 8  # fewer rows take longer to read the weights of the input at every step than to multiply them
+TOGETHER_EACH = 40_000  # bytes per sequence: with more, reading all weights at every step takes longer (LSTM T35 4 %, T100 5 %)
+TOGETHER_ROWS = 8  # fewer do not fill a tile
 TOGETHER_FEATURES = 4  # per sequence; with more of them a gru, whose n has a sum of its own for x, lost as much as it gained
 BESIDE_ROWS = 3  # of more sequences each of two threads takes some, in any layer (recurrent.h: share_work)
 SHARED_BYTES = 240_000  # of so many recurrent weights each takes some (recurrent.h: SHARED_STEP_NS, at 60 bytes in one)
@@ -347,7 +347,7 @@ def kept_arrays(cell, n_rows, units, kinds):
 
 
 def multiplied_together(cell, batch, w_ih, w_hh):
-    """Say whether x W_ih^T is made step by step with h W_hh^T: where the caches keep both weights, as gates are then written only once."""
+    """Say whether x W_ih^T is made step by step with h W_hh^T, as gates are then written once: where caches hold both weights."""
     if batch < TOGETHER_ROWS or (cell.startswith("gru") and w_ih.shape[1] > TOGETHER_FEATURES * batch):
         return False
     return 0 < w_ih.nbytes <= min(TOGETHER_BYTES, TOGETHER_EACH * batch) - w_hh.nbytes

@@ -81,6 +81,7 @@ void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int 
     const isize own = NAME(affine_own)(maps, count);
     REAL *second = (REAL *)scratch + round_up(n_threads * own, 16);
     double cost = 0;
+    int any_halves = 0;
     for (isize i = 0; i < count; i++) {
         const NAME(matrices) whole = g[i][0] = NAME(weight_product)(maps + i);
         const isize slices = gemm_slices(whole.m, whole.n, whole.k);
@@ -89,6 +90,7 @@ void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int 
         if (parts[i] == 2) {
             NAME(cut_in_halves)(g[i], second);
             second += NAME(halves_scratch)(&whole);
+            any_halves = 1;
         }
         if (whole.n == 0 || slices > 1) {
             NAME(affine_grads_apart)(&whole, slices, (REAL *)scratch + NAME(gemm_scratch)(1, whole.m, whole.n, whole.k, n_threads), scratch, n_threads);
@@ -107,9 +109,11 @@ void NAME(affine_grads)(const affine_map *maps, isize count, void *scratch, int 
         for (isize i = 0; i < count && !side_by_side; i++) NAME(weight_share)(g[i], parts[i], mine, rank, size);
         for (isize i = 0; i < count; i++)
             if (h[i].n > 0) NAME(gemm_share)(h + i, mine, rank, size);
+        if (any_halves) {
 #pragma omp barrier
-        for (isize i = 0; i < count; i++)
-            if (parts[i] == 2) NAME(add_halves)(g[i], rank, size);
+            for (isize i = 0; i < count; i++)
+                if (parts[i] == 2) NAME(add_halves)(g[i], rank, size);
+        }
         denormals_on(mode);
     }
     team_end(team);

@@ -116,8 +116,8 @@ INLINE isize NAME(panel_start)(NAME(part) part, isize panel) {
     return min_size(part.nc, ceil_div(part.nc, LANES) * panel / part.panels * LANES);
 }
 
-/* Values that will be packed soon, `runs` runs of `length` values: brought from memory to the second cache while the last panels of the
- * block before are multiplied, as packing alone would wait for them. */
+/* Values that will be packed soon, `runs` runs of `length` values: brought to the second cache while the last panels of the block
+ * before are multiplied, as packing alone would wait for them. */
 #define BRING_PANELS 4
 typedef struct {
     const REAL *from;

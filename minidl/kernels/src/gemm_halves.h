@@ -1,4 +1,4 @@
-/* A product with a sum much longer than C has rows, in two halves of the sum:
+/* A product with a sum longer than C is high and wide, in two halves of the sum:
  *
  *     C = A B = A[:, :k/2] B[:k/2] + A[:, k/2:] B[k/2:]          the second half into a C of its own, added in the end
  *
@@ -10,24 +10,25 @@
 
 #include "gemm.h"
 
-#define HALVES_RATIO 2       /* the least sum, in rows of C */
-#define HALVES_C (128 << 10) /* the largest C: it should stay in a second cache, as it is added to for every block of the sum */
+#define HALVES_RATIO 2          /* the least sum, in rows or columns of C: of more, as halves cost some passes over C */
+#define HALVES_C_BYTES (1 << 19) /* the largest C: it should stay in a second cache, as it is added to for every block of the sum */
 
 INLINE int NAME(has_halves)(const NAME(matrices) *g) {
-    return g->n > 0 && g->k >= HALVES_RATIO * g->m && g->m * g->n <= HALVES_C && gemm_slices(g->m, g->n, g->k) == 1;
+    const isize c_size = g->m * g->n, least = HALVES_RATIO * max_size(g->m, g->n);
+    if (c_size == 0 || c_size * (isize)sizeof(REAL) > HALVES_C_BYTES) return 0;
+    return g->k >= max_size(least, KC_MAX) && gemm_slices(g->m, g->n, g->k) == 1;
 }
 
 /* Values of scratch for what the second half makes: C and the sums of the rows of A; 0 for a product without halves. */
 INLINE isize NAME(halves_scratch)(const NAME(matrices) *g) { return NAME(has_halves)(g) ? round_up(g->m * g->n + g->m, 16) : 0; }
 
-/* A whole product in half[0] becomes the first half, and half[1] the second, which goes to `to`; `bias`, `relu`, `adds` are not for halves. */
+/* A whole product in half[0], its B made of inputs, becomes the first half, and half[1] the second, which goes to `to`. */
 static void NAME(cut_in_halves)(NAME(matrices) *half, REAL *to) {
     const isize k = half->k / 2, cut = half->split ? half->split : half->n;
     half[1] = half[0];
     half[0].k = k;
     half[1].k -= k;
     half[1].a += k * half->a_col;
-    half[1].b += k * half->b_row;
     half[1].first_input += k;
     half[1].c = to;
     half[1].c_row = cut;

@@ -11,16 +11,15 @@
 static inline size_t whole_pages(size_t n_bytes) { return (n_bytes + PAGE - 1) / PAGE * PAGE; }
 
 static inline void *map_block(size_t n_bytes, int pooled) {
-    void *pointer;
+    void *block = NULL;
     if (IS_LARGE(n_bytes)) return map_pages(whole_pages(n_bytes));
-    if (pooled && IS_MIDDLE(n_bytes)) return cut_block(whole_pages(n_bytes));
-    return posix_memalign(&pointer, 64, n_bytes) ? NULL : pointer;
+    if (pooled && IS_MIDDLE(n_bytes)) block = cut_block(whole_pages(n_bytes));
+    return block || !posix_memalign(&block, 64, n_bytes) ? block : NULL; /* a slab needs more addresses than the block */
 }
 
 static inline void unmap_block(void *pointer, size_t n_bytes, int pooled) {
     if (IS_LARGE(n_bytes)) unmap_pages(pointer, whole_pages(n_bytes));
-    else if (pooled && IS_MIDDLE(n_bytes)) return_block(pointer, whole_pages(n_bytes));
-    else free(pointer);
+    else if (!pooled || !IS_MIDDLE(n_bytes) || !return_block(pointer, whole_pages(n_bytes))) free(pointer);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 #define PAGE ((size_t)4096)
@@ -25,8 +26,12 @@ static inline void *map_pages(size_t n_bytes) {
     return aligned;
 }
 static inline void unmap_pages(void *pointer, size_t n_bytes) { munmap(pointer, n_bytes); }
-/* The memory goes back, the addresses stay. */
-static inline void forget_pages(void *pointer, size_t n_bytes) { madvise(pointer, n_bytes, MADV_DONTNEED); }
+/* The memory of all whole pages in there goes back, the addresses stay. */
+static inline void forget_pages(void *pointer, size_t n_bytes) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = ((uintptr_t)pointer + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)pointer + n_bytes) / page * page;
+    if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
+}
 #else
 #define HAS_PAGES 0
 static inline void *map_pages(size_t n_bytes) {

@@ -3,8 +3,9 @@
  *
  *     slab of 8 MB    | block | block | block      | ... not cut yet      |
  *
- * Slabs are cut from the front. A block that goes back leaves its memory to the system and a hole in the addresses; with the last block the
- * slab goes. The pool keeps blocks of a class for the next request, so that little of this happens. */
+ * Slabs are cut from the front. A block that goes back leaves its memory to the system and a hole in the addresses, until the last block
+ * of its slab has gone; the end of a slab that is too short for a block stays unused. The pool keeps blocks of a class for the next request,
+ * so that little of this happens. */
 #ifndef MINIDL_SLABS_H
 #define MINIDL_SLABS_H
 
@@ -37,17 +38,22 @@ static inline void *cut_block(size_t n_bytes) {
     return block;
 }
 
-static inline void return_block(void *block, size_t n_bytes) {
+/* Whether the block was cut here. */
+static inline int return_block(void *block, size_t n_bytes) {
     slab **at = &slabs;
-    while ((char *)block < (*at)->start || (char *)block >= (*at)->start + SLAB_BYTES) at = &(*at)->next;
+    while (*at && ((char *)block < (*at)->start || (char *)block >= (*at)->start + SLAB_BYTES)) at = &(*at)->next;
     slab *of = *at;
-    if (--of->blocks > 0) {
-        forget_pages(block, n_bytes);
-        return;
+    if (!of) return 0;
+    if (--of->blocks > 0) forget_pages(block, n_bytes);
+    else if (of == slabs) { /* to be cut anew */
+        forget_pages(of->start, of->cut);
+        of->cut = 0;
+    } else {
+        *at = of->next;
+        unmap_pages(of->start, SLAB_BYTES);
+        free(of);
     }
-    *at = of->next;
-    unmap_pages(of->start, SLAB_BYTES);
-    free(of);
+    return 1;
 }
 
 #endif
