@@ -145,10 +145,13 @@ def test_same_bits_whoever_packs_the_weights(kind, options, steps, ragged, rng):
     assert all(each == found[0] for each in found)
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_same_bits_where_threads_share_the_units_of_one_sequence(kind, batch, rng):
-    layer = getattr(nn, kind)(20, 275)  # of all kinds more weights than one thread reads in the time of a meeting
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+@pytest.mark.parametrize("units", [275, 300])  # tiles of one width and of two
+@pytest.mark.parametrize(
+    ("kind", "options"), [("RNN", {}), ("LSTM", {}), ("LSTM", {"proj_size": 210}), ("GRU", {}), ("GRU", {"reset_after": False})]
+)
+def test_same_bits_where_threads_share_the_units_of_few_sequences(kind, options, units, batch, rng):
+    layer = getattr(nn, kind)(20, units, **options)  # of all kinds more weights than one thread reads in the time of a meeting
     x = minidl.tensor(rng.standard_normal((5, batch, 20)).astype(np.float32), requires_grad=True)
     found = []
     for count in (1, 2, 3):

@@ -3,7 +3,7 @@
  *     for each direction                                       side by side, when there are threads for it
  *       pack the recurrent weights: panels of NR units, the panels of the gates of the same units one behind the other
  *       for each step, first to last (or last to first)
- *         for each tile of NR units                            one panel per gate: second cache
+ *         for each tile of NR units                            one panel per gate: second cache (of few rows several tiles at once)
  *           for each chunk of rows                             rows: first cache; sums go into a buffer there
  *             one micro-kernel call per gate and MR rows
  *             activation and new state of the chunk, from the buffer
@@ -31,18 +31,21 @@
 #include "gemm.h"
 #include "meeting.h"
 #include "recurrent_cells.h"
+#include "tile_streams.h"
 
 #define K_BLOCK 512           /* steps of a sum between two stores of its tile */
 #define CHUNK_ROWS (4 * MR)
 #define SHARED_STEP_NS 4000.0 /* a step of so long pays for two meetings (ops/recurrent.py: SHARED_BYTES) */
 #define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows, for rows enough up to twice of it */
+#define MOST_BY_ROWS (4 << 20) /* or four times: where all of them come from beyond the second cache, each thread reads only its part */
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
  * up to `tall` rows. Each block has `cols` columns; where the last `tail` of them fill less than a vector, so that the blocks fit into
  * fewer vectors together, they share one panel, the last tile: 4 gates of 200 units are 50 vectors of 16, not 52. With a `cut`, the last
- * block has two sums, of the steps before it (unless `only_rest`) and of the rest. */
+ * block has two sums, of the steps before it (unless `only_rest`) and of the rest. `group` tiles are multiplied at a time, the sums of their
+ * panels `apart`: those of few rows and a group have the room of those of a chunk of rows and one tile. */
 typedef struct {
-    isize k, cut, cols, blocks, tiles, tall, tail;
+    isize k, cut, cols, blocks, tiles, tall, tail, group, apart;
     int only_rest;
     REAL *data;
 } NAME(panels);
@@ -64,11 +67,14 @@ INLINE isize NAME(panel_width)(const NAME(panels) * p, isize tile) {
 
 INLINE isize NAME(panels_size)(const NAME(panels) * p) { return p->k * p->blocks * round_up(p->cols, LANES); }
 
-/* Panels for a product of so many rows and of this size, in the scratch at *at. Tall tiles, where one then has all rows and panels are read once. */
+/* Panels for a product of so many rows and of this size, in the scratch at *at. Tall tiles, where one then has all rows and panels are read once;
+ * several panels at once for few rows. */
 static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cut, isize cols, isize blocks, REAL **at) {
-    const int tall = rows > MR && rows <= MR_TALL;
-    const isize vecs = tall ? TALL_VECS : NV, rest = cols % LANES, together = ceil_div(blocks * rest, LANES);
-    NAME(panels) p = {.k = k, .cut = cut, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .data = *at};
+    const int tall = rows > MR && rows <= MR_TALL, few = 0 < rows && rows <= STREAM_ROWS && !cut;
+    const isize vecs = few ? stream_vecs(rows) : tall ? TALL_VECS : NV, rest = cols % LANES, together = ceil_div(blocks * rest, LANES);
+    const isize group = few ? STREAMS : 1;
+    NAME(panels) p = {.k = k, .cut = cut, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .group = group, .apart = CHUNK_ROWS / group * NR,
+                      .data = *at};
     if (together < blocks && together <= vecs && !cut) p.tail = rest; /* one panel, one sum */
     p.tiles = p.tail ? ceil_div(cols / LANES, vecs) + 1 : max_size(1, ceil_div(ceil_div(cols, LANES), vecs));
     *at += round_up(NAME(panels_size)(&p), 16);
@@ -118,10 +124,10 @@ INLINE void NAME(cut_rows)(NAME(factor) * a, const NAME(panels) * p, isize rows)
 INLINE isize NAME(distance)(const REAL *from, const REAL *to) { return ((intptr_t)to - (intptr_t)from) / (intptr_t)sizeof(REAL); }
 
 /* sums[row][0 .. width] = A[row] B, summed from step `begin` to `end`: one panel of this width, cut into blocks of the sum that all rows
- * share while they are near. */
-static void NAME(row_product)(const REAL *panel, isize begin, isize end, isize width, const NAME(factor) * a, REAL *sums) {
+ * share while they are near; or STREAMS panels, `b_stream` apart, their sums `c_stream` apart. */
+static void NAME(row_product)(const REAL *panel, isize b_stream, isize begin, isize end, isize width, const NAME(factor) * a, REAL *sums, isize c_stream) {
     const isize k_blocks = ceil_div(end - begin, K_BLOCK), vecs = width / LANES;
-    NAME(tile_job) job = {.a_row_block = CHUNK_ROWS, .a_step = 1, .ldb = width, .ldc = NR};
+    NAME(tile_job) job = {.a_row_block = CHUNK_ROWS, .a_step = 1, .ldb = width, .ldc = NR, .b_stream = b_stream, .c_stream = c_stream};
     for (isize k_block = 0, k = begin, next; k_block < k_blocks; k_block++, k = next) {
         next = k_block == k_blocks - 1 ? end : begin + (end - begin) * (k_block + 1) / k_blocks;
         const isize steps = next - k, before = a->cut - k; /* steps before the cut */
@@ -135,27 +141,39 @@ static void NAME(row_product)(const REAL *panel, isize begin, isize end, isize w
         job.b_block = before * width;
         job.add = k > begin;
         for (isize part = 0; part < a->parts; part++) {
-            const isize first = a->first[part];
+            const isize first = a->first[part], rows = a->first[part + 1] - first;
             job.a_row = a->row[before <= 0] + first;
             job.c = sums + first * NR;
-            NAME(tile_of_rows)(a->first[part + 1] - first, vecs)(&job);
+            (b_stream ? NAME(stream_tiles)[rows - 1][vecs - 1] : NAME(tile_of_rows)(rows, vecs))(&job);
         }
     }
 }
 
-/* The sums of a tile for the rows of A, those of its panels CHUNK_ROWS * NR apart, behind those of the last panel its own over the rest. */
-static void NAME(tile_product)(const NAME(panels) * p, isize tile, const NAME(factor) * a, REAL *sums) {
-    const isize width = NAME(panel_width)(p, tile), panels = NAME(tile_panels)(p, tile), step = CHUNK_ROWS * NR;
-    for (isize i = 0; i < panels; i++) {
+/* Whether STREAMS panels from this one on are equally wide. */
+INLINE int NAME(are_even)(const NAME(panels) * p, isize tile, isize block) {
+    const isize last = tile + (block + STREAMS - 1) / p->blocks;
+    for (isize next = tile + 1; next <= last; next++)
+        if (NAME(panel_width)(p, next) != NAME(panel_width)(p, tile)) return 0;
+    return 1;
+}
+
+/* The sums of `count` tiles for the rows of A, panel by panel, behind those of the last panel its own over the rest. */
+static void NAME(tile_products)(const NAME(panels) * p, isize first, isize count, const NAME(factor) * a, REAL *sums) {
+    const isize panels = (count - 1) * p->blocks + NAME(tile_panels)(p, first + count - 1);
+    const REAL *panel = NAME(panel)(p, first, 0);
+    isize run, width;
+    for (isize i = 0, left = p->blocks, tile = first; i < panels; i += run, left -= run, sums += run * p->apart, panel += run * p->k * width) {
         const int halves = p->cut && i == panels - 1;
-        const REAL *panel = NAME(panel)(p, tile, i);
-        if (!halves || !p->only_rest) NAME(row_product)(panel, 0, halves ? p->cut : p->k, width, a, sums + i * step);
-        if (halves) NAME(row_product)(panel, p->cut, p->k, width, a, sums + (i + 1) * step);
+        for (; left <= 0; left += p->blocks) tile++;
+        width = NAME(panel_width)(p, tile);
+        run = p->group > 1 && i + STREAMS <= panels && NAME(are_even)(p, tile, p->blocks - left) ? STREAMS : 1;
+        if (!halves || !p->only_rest) NAME(row_product)(panel, run > 1 ? p->k * width : 0, 0, halves ? p->cut : p->k, width, a, sums, p->apart);
+        if (halves) NAME(row_product)(panel, 0, p->cut, p->k, width, a, sums + p->apart, 0);
     }
 }
 
 /* How far the sums of different blocks are apart in these. */
-INLINE isize NAME(sum_step)(const NAME(panels) * p, isize tile) { return NAME(is_shared)(p, tile) ? NAME(tile_cols)(p, tile) : CHUNK_ROWS * NR; }
+INLINE isize NAME(sum_step)(const NAME(panels) * p, isize tile) { return NAME(is_shared)(p, tile) ? NAME(tile_cols)(p, tile) : p->apart; }
 
 /* Rows of step t that are worked on together, found once for all tiles where these are all rows: their sequences, where these have the step,
  * the cell (lstm) or state (gru) before it, and whether they end with it. */
@@ -171,6 +189,9 @@ typedef struct {
 #define FETCH(from, n, blocks, step, writes, nearness) \
     for (isize block_ = 0; block_ < (blocks); block_++) \
         for (isize i_ = 0; i_ < (n); i_ += 64 / (isize)sizeof(REAL)) __builtin_prefetch((const REAL *)(from) + block_ * (step) + i_, writes, nearness)
+
+/* Groups of tiles are taken from first to last and from last to first in turns: what a step has read last is near when the next begins. */
+INLINE isize NAME(turned)(isize number, isize count, isize t) { return t & 1 ? count - 1 - number : number; }
 
 /* What two layers of a stack share (recurrent_stack.h): to[row] = from[row] B + bias, made by the one that follows from what the other has made. */
 typedef struct {
@@ -248,7 +269,7 @@ static int NAME(share_work)(NAME(worker) * w, int rank, int team) {
     const double weights = (double)s->sums * (s->width + s->inputs) * sizeof(REAL);
     const double product_ns = weights / sizeof(REAL) * 2.0 * s->batch / FLOPS_PER_NS, reading_ns = weights / BYTES_PER_NS;
     const double step_ns = product_ns > reading_ns ? product_ns : reading_ns;
-    const int by_rows = s->batch >= 2 * MR * team || (s->batch >= MR * team && weights <= 2 * CACHE_BYTES)
+    const int by_rows = (s->batch >= 2 * MR * team && weights <= MOST_BY_ROWS) || (s->batch >= MR * team && weights <= 2 * CACHE_BYTES)
         || (s->batch >= 4 * team && weights <= CACHE_BYTES);
     const int by_units = !by_rows && team > 1 && step_ns >= SHARED_STEP_NS && ceil_div(s->units, NR) >= team;
     w->dealt = s->sizes[s->steps - 1] < s->batch;

@@ -124,6 +124,7 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     const recurrent_arrays *a = w->arrays;
     const isize products = NAME(own_rows)(w, NAME(running)(w, later)), running = NAME(own_rows)(w, NAME(running)(w, t)), width = w->shape->width;
     const isize rows = max_size(products, running), begin = NAME(first_tile)(w, p, w->part), end = NAME(first_tile)(w, p, w->part + 1);
+    const isize n_groups = ceil_div(end - begin, p->group);
     const isize needless = t < 0 && !a->grad_h0 ? width : 0; /* columns that nobody wants */
     NAME(chunk) chunk;
     NAME(factor) factor;
@@ -132,9 +133,10 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
     chunk.count = 0;
     factor.at = (const REAL *)a->grad_gates + (w->shape->cell == GRU ? w->shape->units : 0);
     factor.cut = p->k;
-    for (isize tile = begin; tile < end; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), of_state = max_size(0, min_size(n, width - start));
-        if (start + n <= needless) continue;
+    for (isize number = 0; number < n_groups; number++) {
+        const isize group = begin + NAME(turned)(number, n_groups, t) * p->group, last = min_size(group + p->group, end);
+        const isize from = NAME(tile_start)(p, group), to = NAME(tile_start)(p, last);
+        if (to <= needless) continue;
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             const isize known = max_size(0, min_size(CHUNK_ROWS, products - first)), begun = max_size(0, min_size(CHUNK_ROWS, running - first));
             if (chunk.count == 0 || rows > CHUNK_ROWS) {
@@ -144,10 +146,15 @@ static void NAME(backward_step)(const NAME(worker) * w, isize later, isize t) {
                 for (isize i = 0; i < known; i++) factor.row[0][i] = NAME(row_at)(w, later, chunk.sequence[i]) * a->grad_gates_row;
                 NAME(cut_rows)(&factor, p, known);
             }
-            for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && of_state; i++) NAME(fetch_units)(w, start, of_state, &chunk, i);
-            if (known) NAME(row_product)(NAME(panel)(p, tile, 0), 0, p->k, NAME(panel_width)(p, tile), &factor, sums);
-            if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, sums, &chunk, known, begun);
-            if (of_state < n) NAME(store_grad_x)(w, start + of_state - width, n - of_state, sums + of_state, later, &chunk, known);
+            for (isize i = 0; i < min_size(ROWS_AHEAD, begun) && from < width; i++) NAME(fetch_units)(w, from, min_size(to, width) - from, &chunk, i);
+            if (known) NAME(tile_products)(p, group, last - group, &factor, sums);
+            const REAL *own = sums;
+            for (isize tile = group, start = from, n; tile < last; tile++, start += n, own += p->apart) {
+                n = NAME(tile_cols)(p, tile);
+                const isize of_state = max_size(0, min_size(n, width - start));
+                if (of_state) NAME(backward_cells)[w->shape->cell](w, start, of_state, own, &chunk, known, begun);
+                if (of_state < n) NAME(store_grad_x)(w, start + of_state - width, n - of_state, own + of_state, later, &chunk, known);
+            }
         }
     }
 }
@@ -157,7 +164,7 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     const NAME(panels) *p = &w->second;
     const recurrent_arrays *a = w->arrays;
     const int projection = w->shape->cell == LSTM;
-    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), last = NAME(first_tile)(w, p, w->part + 1);
+    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), end = NAME(first_tile)(w, p, w->part + 1);
     const isize row_size = projection ? w->shape->width : a->grad_gates_row;
     NAME(chunk) chunk;
     NAME(factor) factor;
@@ -166,8 +173,8 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     chunk.count = 0;
     factor.at = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
     factor.cut = p->k;
-    for (isize tile = NAME(first_tile)(w, p, w->part); tile < last; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile);
+    for (isize group = NAME(first_tile)(w, p, w->part); group < end; group += p->group) {
+        const isize last = min_size(group + p->group, end);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             if (chunk.count == 0 || rows > CHUNK_ROWS) {
                 chunk.count = min_size(CHUNK_ROWS, rows - first);
@@ -177,8 +184,10 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
                 }
                 NAME(cut_rows)(&factor, p, chunk.count);
             }
-            NAME(row_product)(NAME(panel)(p, tile, 0), 0, p->k, NAME(panel_width)(p, tile), &factor, sums);
-            for (isize i = 0; i < chunk.count; i++) NAME(second_grad_units)(w, start, n, sums + i * NR, &chunk, i);
+            NAME(tile_products)(p, group, last - group, &factor, sums);
+            for (isize tile = group; tile < last; tile++)
+                for (isize i = 0; i < chunk.count; i++)
+                    NAME(second_grad_units)(w, NAME(tile_start)(p, tile), NAME(tile_cols)(p, tile), sums + (tile - group) * p->apart + i * NR, &chunk, i);
         }
     }
 }

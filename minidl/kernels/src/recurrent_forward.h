@@ -158,6 +158,7 @@ static void NAME(find_rows)(const NAME(worker) * w, int second, isize t, isize f
 static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     const NAME(panels) *p = second ? &w->second : &w->main;
     const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), begin = NAME(first_tile)(w, p, w->part), end = NAME(first_tile)(w, p, w->part + 1);
+    const isize n_groups = ceil_div(end - begin, p->group);
     NAME(chunk) chunk;
     NAME(factor) factor;
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
@@ -165,15 +166,20 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     chunk.count = 0;
     factor.at = w->arrays->out;
     factor.cut = second ? p->k : w->shape->width;
-    for (isize tile = begin; tile < end; tile++) {
-        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), sum_step = NAME(sum_step)(p, tile);
+    for (isize number = 0; number < n_groups; number++) {
+        const isize group = begin + NAME(turned)(number, n_groups, t) * p->group, last = min_size(group + p->group, end);
+        const isize from = NAME(tile_start)(p, group), to = NAME(tile_start)(p, last);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
-            if (tile == begin || rows > CHUNK_ROWS) NAME(find_rows)(w, second, t, first, &chunk, &factor);
-            if (!second) NAME(fetch_gates)(w, start, n, t, &chunk);
-            NAME(tile_product)(p, tile, &factor, sums);
-            if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, sums, sum_step, &chunk);
-            else
-                for (isize i = 0; i < chunk.count; i++) NAME(second_units)(w, start, n, sums + i * NR, &chunk, i);
+            if (chunk.count == 0 || rows > CHUNK_ROWS) NAME(find_rows)(w, second, t, first, &chunk, &factor);
+            if (!second) NAME(fetch_gates)(w, from, min_size(to, p->cols) - from, t, &chunk);
+            NAME(tile_products)(p, group, last - group, &factor, sums);
+            const REAL *own = sums;
+            for (isize tile = group, start = from, n; tile < last; tile++, start += n, own += p->blocks * p->apart) {
+                n = NAME(tile_cols)(p, tile);
+                if (!second) NAME(forward_cells)[w->shape->cell](w, start, n, own, NAME(sum_step)(p, tile), &chunk);
+                else
+                    for (isize i = 0; i < chunk.count; i++) NAME(second_units)(w, start, n, own + i * NR, &chunk, i);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ static void NAME(link_rows)(const NAME(link) * l, const isize *rows, isize count
     NAME(cut_rows)(&factor, p, count);
     for (isize tile = 0; tile < p->tiles; tile++) {
         const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile), sum_step = NAME(sum_step)(p, tile);
-        NAME(tile_product)(p, tile, &factor, sums);
+        NAME(tile_products)(p, tile, 1, &factor, sums);
         for (isize i = 0; i < count; i++)
             for (isize block = 0; block < p->blocks; block++) {
                 const isize at = block * l->block_step + start;

@@ -41,6 +41,8 @@ typedef struct {
     REAL *c;
     isize ldc;
     int add;            /* C += A B rather than C = A B */
+    isize b_stream;     /* tile_streams.h: from one panel to the next */
+    isize c_stream;     /* and from one tile of C to the next */
 } NAME(tile_job);
 
 #define A_PACKED 0
