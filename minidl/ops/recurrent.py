@@ -17,6 +17,7 @@ from .. import kernels
 from ..modes import mode
 from ..tape import Function, freed
 from .arrays import ascontiguous, empty, n_threads
+from .recurrent_single import single_step, steps_alone
 from .recurrent_weights import Run, weight_grads
 
 __all__ = []
@@ -374,27 +375,3 @@ def input_biases(cell, kinds, d):
     n = 2 * w_hh[d].shape[1]
     bias[n:] = b_ih[d][n:]
     return bias, b_hh[d][n:]
-
-
-def steps_alone(cell, steps, gates):
-    """Whether the layer is one step of a cell that has a kernel for it."""
-    return len(steps.sizes) == 1 and cell != "gru_before" and gates[0].flags.c_contiguous
-
-
-def single_step(cell, update_sign, gates, w_hh, hidden_biases, h0, c0, outs, cells, extra, h_n, c_n):
-    """A sequence of one step: packing the weights would cost more than their only use, so a product takes them where they lie."""
-    for d, weight in enumerate(w_hh):
-        product, bias, inner = empty(gates[d].shape, gates[d].dtype), None, slice(2 * weight.shape[1], None)
-        if hidden_biases is not None:
-            bias = np.zeros(len(weight), weight.dtype)
-            bias[inner] = hidden_biases[d]
-        h = np.zeros_like(h_n[d]) if h0 is None else h0[d]
-        c = None if c_n is None else np.zeros_like(c_n[d]) if c0 is None else c0[d]
-        kernels.gemm(h, weight.T, product, bias, False, n_threads())
-        c_out = entry(cells, d)
-        kernels.recurrent_cell(cell, update_sign, gates[d], product, h, c, h_n[d], c_out, n_threads())
-        outs[d][...] = h_n[d]
-        if c_out is not None:
-            c_n[d][...] = c_out
-        if cell == "gru":
-            extra[d][...] = product[:, inner]

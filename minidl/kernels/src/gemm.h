@@ -12,10 +12,11 @@
  * twice, which costs less. Blocks of the sum follow each other in ascending order whatever the shares are, so every element of C has the
  * same bits for any number of threads. A sum that is long for a small C is first cut, by the shape alone: into slices (see gemm_slices),
  * each of which fills a C of its own, and these are added in order; gradients of weights into halves (gemm_halves.h). Few rows of A against
- * a B that is contiguous along k go other ways, without packing B: dot products here, or gemm_rows.h. */
+ * a B that is contiguous along k go other ways, without packing B: dots.h or gemm_rows.h. */
 #ifndef MINIDL_GEMM_H
 #define MINIDL_GEMM_H
 
+#include "dots.h"
 #include "gemm_rows.h"
 #include "threads.h"
 
@@ -335,51 +336,12 @@ static void NAME(gemm_share)(const NAME(matrices) *g, REAL *scratch, int rank, i
         }
 }
 
-/* Up to four rows of A against the columns of B, both contiguous along k: dot products, nothing is packed. */
-#define DOT_ROWS 4
-#define DOT_COLS 4
-INLINE void NAME(dot_tile)(const NAME(matrices) *g, const int rows, const int cols, isize j) {
-    vec acc[DOT_ROWS][DOT_COLS];
-    REAL tail[DOT_ROWS][DOT_COLS];
-    isize k = 0;
-    UNROLL(4)
-    for (int i = 0; i < rows; i++)
-        UNROLL(4)
-        for (int c = 0; c < cols; c++) acc[i][c] = (vec){0};
-    for (; k < g->k; k += LANES) {
-        const isize left = g->k - k;
-        vec a_k[DOT_ROWS];
-        UNROLL(4)
-        for (int i = 0; i < rows; i++) a_k[i] = left >= LANES ? load(g->a + i * g->a_row + k) : load_part(g->a + i * g->a_row + k, left);
-        UNROLL(4)
-        for (int c = 0; c < cols; c++) {
-            const REAL *b = g->b + (j + c) * g->b_col + k;
-            const vec b_k = left >= LANES ? load(b) : load_part(b, left);
-            UNROLL(4)
-            for (int i = 0; i < rows; i++) acc[i][c] += a_k[i] * b_k;
-        }
-    }
-    for (int i = 0; i < rows; i++)
-        for (int c = 0; c < cols; c++) {
-            tail[i][c] = sum_lanes(acc[i][c]) + (g->bias ? g->bias[j + c] : 0);
-            g->c[i * g->c_row + j + c] = g->relu && tail[i][c] < 0 ? 0 : tail[i][c];
-        }
-}
-
+/* Few rows of A against columns first .. last of B, both contiguous along k. */
 static void NAME(dot_columns)(const NAME(matrices) *g, isize first, isize last) {
-    isize j = first;
-#define DOT_CASE(rows) \
-    case rows: \
-        for (; j + DOT_COLS <= last; j += DOT_COLS) NAME(dot_tile)(g, rows, DOT_COLS, j); \
-        for (; j < last; j++) NAME(dot_tile)(g, rows, 1, j); \
-        break;
-    switch (g->m) {
-        DOT_CASE(1)
-        DOT_CASE(2)
-        DOT_CASE(3)
-        DOT_CASE(4)
-    }
-#undef DOT_CASE
+    const REAL *a[DOT_ROWS];
+    for (isize i = 0; i < g->m; i++) a[i] = g->a + i * g->a_row;
+    NAME(dots)(g->m, a, g->b + first * g->b_col, g->b_col, last - first, g->k, g->c + first, g->c_row);
+    if (g->bias || g->relu) NAME(finish_tile)(g->c + first, g->c_row, g->m, last - first, g->bias ? g->bias + first : NULL, g->relu);
 }
 
 /* The first of n columns that are the share of thread `rank`: whole groups of DOT_COLS. */

@@ -33,11 +33,20 @@
 #include "recurrent_cells.h"
 #include "tile_streams.h"
 
+#define UNPACKED_BYTES (2 << 20) /* weights of this size are not packed where they are used for few rows, in all */
+#define UNPACKED_USES 64
+#define UNPACKED_FAR (8 << 20)   /* nor those of this one for any number of steps: then it is their way here that takes the time */
 #define K_BLOCK 512           /* steps of a sum between two stores of its tile */
 #define CHUNK_ROWS (4 * MR)
 #define SHARED_STEP_NS 4000.0 /* a step of so long pays for two meetings (ops/recurrent.py: SHARED_BYTES) */
 #define CACHE_BYTES (1 << 20) /* weights up to this size serve all threads by rows, for rows enough up to twice of it */
 #define MOST_BY_ROWS (4 << 20) /* or four times: where all of them come from beyond the second cache, each thread reads only its part */
+
+/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step]. */
+typedef struct {
+    const REAL *at;
+    isize first_k, k, first_col, cols, block_step, col_step, k_step;
+} NAME(weight_part);
 
 /* The right factor of a product, packed: for each tile of columns its `blocks` panels (gates), one behind the other. A micro-kernel takes
  * up to `tall` rows. Each block has `cols` columns; where the last `tail` of them fill less than a vector, so that the blocks fit into
@@ -48,6 +57,7 @@ typedef struct {
     isize k, cut, cols, blocks, tiles, tall, tail, group, apart;
     int only_rest;
     REAL *data;
+    NAME(weight_part) lies; /* instead: not packed but read where it lies, by dot products; k_step is 1 */
 } NAME(panels);
 
 INLINE int NAME(is_shared)(const NAME(panels) * p, isize tile) { return p->tail && tile == p->tiles - 1; }
@@ -81,15 +91,16 @@ static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cut, isize cols
     return p;
 }
 
+/* The same without packing, for up to DOT_ROWS rows. */
+static NAME(panels) NAME(make_unpacked)(const NAME(weight_part) * part, isize blocks) {
+    const NAME(panels) p = {.k = part->k, .cols = part->cols, .blocks = blocks, .tiles = max_size(1, ceil_div(ceil_div(part->cols, LANES), NV)), .tall = MR,
+                            .group = 1, .apart = CHUNK_ROWS * NR, .lies = *part};
+    return p;
+}
+
 INLINE REAL *NAME(panel)(const NAME(panels) * p, isize tile, isize block) {
     return p->data + p->k * (NAME(tile_start)(p, tile) * p->blocks + block * NAME(panel_width)(p, tile));
 }
-
-/* A part of a right factor where it lies: B[first_k + k][block][first_col + col] = at[block * block_step + col * col_step + k * k_step]. */
-typedef struct {
-    const REAL *at;
-    isize first_k, k, first_col, cols, block_step, col_step, k_step;
-} NAME(weight_part);
 
 /* What tiles first .. last have of it. */
 static void NAME(pack_tiles)(const NAME(panels) * p, const NAME(weight_part) * part, isize first, isize last) {
@@ -157,8 +168,26 @@ INLINE int NAME(are_even)(const NAME(panels) * p, isize tile, isize block) {
     return 1;
 }
 
+/* The sums of tiles of a factor that is not packed. */
+static void NAME(tile_dots)(const NAME(panels) * p, isize first, isize count, const NAME(factor) * a, REAL *sums) {
+    const isize rows = a->first[a->parts];
+    const REAL *at[DOT_ROWS];
+    for (isize i = 0; i < rows; i++) at[i] = a->at + a->row[0][i];
+    for (isize tile = first; tile < first + count; tile++) {
+        const isize start = NAME(tile_start)(p, tile), n = NAME(tile_cols)(p, tile);
+        for (isize block = 0; block < p->blocks; block++, sums += p->apart) {
+            NAME(dots)(rows, at, p->lies.at + block * p->lies.block_step + start * p->lies.col_step, p->lies.col_step, n, p->k, sums, NR);
+            for (isize i = 0; i < rows; i++) zero_run(sums + i * NR + n, round_up(n, LANES) - n);
+        }
+    }
+}
+
 /* The sums of `count` tiles for the rows of A, panel by panel, behind those of the last panel its own over the rest. */
 static void NAME(tile_products)(const NAME(panels) * p, isize first, isize count, const NAME(factor) * a, REAL *sums) {
+    if (p->lies.at) {
+        NAME(tile_dots)(p, first, count, a, sums);
+        return;
+    }
     const isize panels = (count - 1) * p->blocks + NAME(tile_panels)(p, first + count - 1);
     const REAL *panel = NAME(panel)(p, first, 0);
     isize run, width;

@@ -219,7 +219,7 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
                                .col_step = 1, .k_step = s->units};
     NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
     if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
-    if (w->second.data) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
+    if (w->second.tiles) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
     for (isize i = w->part; i < NAME(own_rows)(w, s->batch); i += w->parts) {
         const isize sequence = NAME(own_row)(w, i);
         NAME(start_from)(w->carry, a->grad_h_n, sequence * s->width, s->width);
@@ -240,7 +240,7 @@ static void NAME(backward_work)(NAME(worker) * w, REAL *scratch, isize size, int
         NAME(follow)(w, s->steps - 1 - step, 1);
         NAME(backward_step)(w, later, t);
         NAME(meet_by_units)(w);
-        if (w->second.data) {
+        if (w->second.tiles) {
             NAME(second_grad_step)(w, t);
             NAME(meet_by_units)(w);
         }
