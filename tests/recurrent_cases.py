@@ -125,6 +125,17 @@ def long_sum_cases(rng, dtype):
             yield Case(rng, dtype, cell, (9, units, 8, 2, False), 2, False, False, False, 1.0).forward(inputs=inputs)
 
 
+def few_rows_cases(rng, dtype):
+    """Weights that are read where they lie, 2 MB of them for few steps; panels of which several are read at once, with sums in two blocks."""
+    for cell in GATES:
+        units = {1: 740, 3: 430, 4: 370}[GATES[cell]]
+        for masked in (False, True):
+            yield Case(rng, dtype, cell, (3, units, units - 5, [3, 2, 2], False), 2, cell == "lstm", cell == "lstm", masked, 1.0).forward()
+        case = Case(rng, dtype, cell, (3, 521, 8, 30, False), 1, False, False, masked, 1.0)
+        yield case.forward()
+        yield case.backward(whole=False)
+
+
 def stack_cases(rng, dtype):
     """Two layers at once: fewer and more rows than a chunk has, steps that are no multiple of those of a link, widths with shared tails;
     the last is large enough for threads."""
@@ -163,5 +174,6 @@ def step_cases(rng, dtype):
 def recurrent_cases(rng, dtype):
     yield from layer_cases(rng, dtype)
     yield from long_sum_cases(rng, dtype)
+    yield from few_rows_cases(rng, dtype)
     yield from stack_cases(rng, dtype)
     yield from step_cases(rng, dtype)

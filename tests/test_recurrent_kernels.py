@@ -162,6 +162,48 @@ def test_same_bits_where_threads_share_the_units_of_few_sequences(kind, options,
     assert found[1] == found[0] and found[2] == found[0]
 
 
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    ("kind", "units", "options"),
+    [
+        ("RNN", 530, {}),
+        ("LSTM", 270, {}),
+        ("LSTM", 290, {"proj_size": 261}),
+        ("GRU", 306, {}),
+        ("GRU", 306, {"reset_after": False}),
+    ],
+)
+def test_weights_that_are_not_packed_give_the_same(kind, units, options, batch, ragged, rng):
+    """From 2 MB on dot products for up to four sequences; a larger batch packs them."""
+    layer, x = getattr(nn, kind)(7, units, dtype=minidl.float64, **options), rng.standard_normal((5, 6, 7))
+    lengths = np.array([5, 4, 4, 2, 1, 1])
+
+    def run(count, threads):
+        minidl.manual_seed(8)
+        with minidl.threads(threads), minidl.no_grad():
+            out, last = layer(minidl.tensor(x[:, :count]), lengths=lengths[:count] if ragged else None)
+        return [out.numpy(), *(each.numpy() for each in (last if kind == "LSTM" else [last]))]
+
+    found = [run(batch, threads) for threads in (1, 2, 3)]
+    for have, whole in zip(found[0], run(6, 2), strict=True):
+        np.testing.assert_allclose(have, whole[:, :batch], rtol=0, atol=1e-13)  # states below 1, sums of 530 products of 1/23 of them
+    assert all(each.tobytes() == first.tobytes() for other in found[1:] for each, first in zip(other, found[0], strict=True))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_one_step_without_a_first_state_begins_at_zero(kind, bias, rng):
+    layer, x = getattr(nn, kind)(6, 21, bias=bias), minidl.tensor(rng.standard_normal((1, 5, 6)).astype(np.float32), requires_grad=True)
+    zeros = minidl.zeros(1, 5, 21)
+    found = []
+    for state in (None, (zeros, zeros) if kind == "LSTM" else zeros):
+        out, _ = layer(x, state)
+        found.append([out, *minidl.autograd.grad((out * out).sum(), [x, *layer.parameters()])])
+    for have, expected in zip(*found, strict=True):
+        np.testing.assert_array_equal(have.detach().numpy(), expected.detach().numpy())
+
+
 def test_layout_of_inputs_does_not_matter(rng):
     layer = nn.GRU(3, 5, dtype=minidl.float64)
     x, h = rng.standard_normal((4, 2, 3)), rng.standard_normal((1, 2, 5))
