@@ -41,6 +41,9 @@ def gemm_cases(rng, dtype):
             b = values(rng, (k, n), dtype) if layout & 2 else values(rng, (n, k), dtype).T
             bias = values(rng, n, dtype) if layout in (1, 2) else None
             yield "gemm", [a, b, poisoned((m, n), dtype), bias, layout == 2], {2}
+    for m in range(1, 5):  # dot products
+        b = values(rng, (37, 100), dtype).T
+        yield "gemm", [values(rng, (m, 100), dtype), b, poisoned((m, 37), dtype), values(rng, 37, dtype), m != 2], {2}
     yield (
         "gemm",
         [values(rng, (20, 60), dtype)[::3, ::2], values(rng, (60, 20), dtype)[::2, ::-1], poisoned((7, 40), dtype)[:, :20], None, False],

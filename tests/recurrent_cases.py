@@ -126,14 +126,19 @@ def long_sum_cases(rng, dtype):
 
 
 def few_rows_cases(rng, dtype):
-    """Weights that are read where they lie, 2 MB of them for few steps; panels of which several are read at once, with sums in two blocks."""
+    """Weights that are read where they lie, at least 2 MB of them for few steps; panels of which several are read at once, with sums in two
+    blocks; weights of more than 4 MB, which threads share, for more rows than a chunk has."""
     for cell in GATES:
-        units = {1: 740, 3: 430, 4: 370}[GATES[cell]]
-        for masked in (False, True):
-            yield Case(rng, dtype, cell, (3, units, units - 5, [3, 2, 2], False), 2, cell == "lstm", cell == "lstm", masked, 1.0).forward()
-        case = Case(rng, dtype, cell, (3, 521, 8, 30, False), 1, False, False, masked, 1.0)
+        units = {1: 741, 3: 430, 4: 371}[GATES[cell]]  # with and without first states
+        for batch, masked in [(3, False), (2, True)]:
+            size = batch, units, units - 5, [3, 2, 2][:batch], False
+            yield Case(rng, dtype, cell, size, 2, cell == "lstm", cell == "lstm", masked, 1.0).forward()
+        case = Case(rng, dtype, cell, (3, 521, 8, 30, False), 1, False, False, cell == "gru", 1.0)  # the lstm in float32 only
         yield case.forward()
         yield case.backward(whole=False)
+    case = Case(rng, dtype, "lstm", (70, 530, 8, 2, False), 1, False, False, False, 1.0)
+    yield case.forward()
+    yield case.backward(whole=False)
 
 
 def stack_cases(rng, dtype):

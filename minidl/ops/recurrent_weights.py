@@ -26,14 +26,11 @@ def for_plain(runs, back):
     """Both weights meet the same gradients, so that one product makes them and the sums for the biases."""
     maps, results = [], []
     for run in runs:
-        need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
-        inputs = [run.rows] if need_ih else []
-        if need_hh:
-            inputs.append(run.state())
-        maps.append((run.grads, inputs, need_b_ih or need_b_hh))
+        need_ih, _, need_b_ih, need_b_hh, *_ = run.needs
+        maps.append((run.grads, [run.rows] * need_ih + run.states(), need_b_ih or need_b_hh))
     for run, made in zip(runs, affine_grads(maps, *back)):  # noqa: B905 (options at the end of a call take time)
-        need_ih, need_hh, *_ = run.needs
-        results.append((made[0] if need_ih else None, made[-2] if need_hh else None, *biases(run, made[-1])))
+        need_ih, *_ = run.needs
+        results.append((made[0] if need_ih else None, run.grad_hh(made[:-1], run.grads.shape[1]), *biases(run, made[-1])))
     return results
 
 
@@ -47,15 +44,15 @@ def for_gru(runs, back):
     """Its gradients stand in the order n, r, z, and n's times r: the last three are those of the state's product."""
     of_x, of_h, results = [], [], []
     for run in runs:
-        need_ih, need_hh, need_b_ih, need_b_hh, *_ = run.needs
+        need_ih, _, need_b_ih, need_b_hh, *_ = run.needs
         of_x.append((run.grads[:, : 3 * run.units], [run.rows] if need_ih else [], need_b_ih))
-        of_h.append((run.grads[:, run.units :], [run.state()] if need_hh else [], need_b_hh))
+        of_h.append((run.grads[:, run.units :], run.states(), need_b_hh))
     if back:
         w_ih, grad_x = back
         back = [turned(each, 2 * run.units) for each, run in zip(w_ih, runs, strict=True)], grad_x
-    for run, of_one, (*grad_hh, b_hh) in zip(runs, affine_grads(of_x, *back), affine_grads(of_h), strict=True):
+    for run, of_one, (*made, b_hh) in zip(runs, affine_grads(of_x, *back), affine_grads(of_h), strict=True):
         *grad_ih, b_ih = (None if each is None else turned(each, run.units) for each in of_one)
-        results.append((grad_ih[0] if grad_ih else None, grad_hh[0] if grad_hh else None, b_ih, b_hh))
+        results.append((grad_ih[0] if grad_ih else None, run.grad_hh(made, 3 * run.units), b_ih, b_hh))
     return results
 
 
@@ -93,6 +90,20 @@ class Run:
         """The state before each row as the products saw it, in a form that `affine_grads` takes: where it lies, and how it was masked."""
         seen = (*self.pairs["h"], self.steps.earlier(self.backwards))
         return seen if self.mask is None else (*seen, self.mask, self.steps.sequences())
+
+    def states(self):
+        """What the gradient of w_hh is made of: [the state], [] where nobody needs it or the state is zero."""
+        return [self.state()] if self.needs[1] and self.has_state() else []
+
+    def has_state(self):
+        """Not in a sequence of one step that began at zero."""
+        return len(self.steps.sizes) > 1 or self.pairs["h"][1] is not None
+
+    def grad_hh(self, made, sums):
+        """The gradient of w_hh (sums, H), the last of those that were made, if of `states`."""
+        if not self.needs[1]:
+            return None
+        return made[-1] if self.has_state() else np.zeros((sums, self.pairs["h"][0].shape[1]), self.grads.dtype)
 
     def for_peephole(self):
         """Sums over the rows of gradient times cell: the cell before for i and f, the new one for o."""

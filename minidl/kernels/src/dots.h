@@ -28,7 +28,9 @@ INLINE void NAME(dot_tile)(const int rows, const int cols, const REAL *const *a,
             for (int i = 0; i < rows; i++) acc[i][j] += a_k[i] * b_k;
         }
     }
+    UNROLL(4)
     for (int i = 0; i < rows; i++)
+        UNROLL(8)
         for (int j = 0; j < cols; j++) c[i * c_row + j] = sum_lanes(acc[i][j]);
 }
 

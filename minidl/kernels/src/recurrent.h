@@ -24,7 +24,8 @@
  * (recurrent_stack.h).
  *
  * Each sum runs over k in ascending order in one accumulator and each unit is in the same lane of a vector in either case, and with tiles
- * of either height, so that results have the same bits for any number of threads. */
+ * of either height; whether it is a dot product instead (is_unpacked) depends on the shape alone. So results have the same bits for any
+ * number of threads. */
 #ifndef MINIDL_RECURRENT_H
 #define MINIDL_RECURRENT_H
 
@@ -33,9 +34,9 @@
 #include "recurrent_cells.h"
 #include "tile_streams.h"
 
-#define UNPACKED_BYTES (2 << 20) /* weights of this size are not packed where they are used for few rows, in all */
+#define UNPACKED_BYTES (2 << 20) /* recurrent weights of this size are not packed for at most UNPACKED_USES rows of all steps */
 #define UNPACKED_USES 64
-#define UNPACKED_FAR (8 << 20)   /* nor those of this one for any number of steps: then it is their way here that takes the time */
+#define UNPACKED_FAR (8 << 20)   /* nor those of this size for any number of steps: then it is their way here that takes the time */
 #define K_BLOCK 512           /* steps of a sum between two stores of its tile */
 #define CHUNK_ROWS (4 * MR)
 #define SHARED_STEP_NS 4000.0 /* a step of so long pays for two meetings (ops/recurrent.py: SHARED_BYTES) */
@@ -81,12 +82,14 @@ INLINE isize NAME(panels_size)(const NAME(panels) * p) { return p->k * p->blocks
  * several panels at once for few rows. */
 static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cut, isize cols, isize blocks, REAL **at) {
     const int tall = rows > MR && rows <= MR_TALL, few = 0 < rows && rows <= STREAM_ROWS && !cut;
-    const isize vecs = few ? stream_vecs(rows) : tall ? TALL_VECS : NV, rest = cols % LANES, together = ceil_div(blocks * rest, LANES);
-    const isize group = few ? STREAMS : 1;
+    const isize rest = cols % LANES, together = ceil_div(blocks * rest, LANES), group = few ? STREAMS : 1;
+    isize vecs = few ? stream_vecs(rows) : tall ? TALL_VECS : NV;
     NAME(panels) p = {.k = k, .cut = cut, .cols = cols, .blocks = blocks, .tall = tall ? MR_TALL : MR, .group = group, .apart = CHUNK_ROWS / group * NR,
                       .data = *at};
     if (together < blocks && together <= vecs && !cut) p.tail = rest; /* one panel, one sum */
-    p.tiles = p.tail ? ceil_div(cols / LANES, vecs) + 1 : max_size(1, ceil_div(ceil_div(cols, LANES), vecs));
+    const isize all = p.tail ? cols / LANES : max_size(1, ceil_div(cols, LANES));
+    while (few && all % vecs) vecs--; /* panels of one width */
+    p.tiles = ceil_div(all, vecs) + (p.tail > 0);
     *at += round_up(NAME(panels_size)(&p), 16);
     return p;
 }
@@ -160,7 +163,7 @@ static void NAME(row_product)(const REAL *panel, isize b_stream, isize begin, is
     }
 }
 
-/* Whether STREAMS panels from this one on are equally wide. */
+/* Whether STREAMS panels from this one on are equally wide: a shared one may not be. */
 INLINE int NAME(are_even)(const NAME(panels) * p, isize tile, isize block) {
     const isize last = tile + (block + STREAMS - 1) / p->blocks;
     for (isize next = tile + 1; next <= last; next++)

@@ -164,7 +164,8 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     const NAME(panels) *p = &w->second;
     const recurrent_arrays *a = w->arrays;
     const int projection = w->shape->cell == LSTM;
-    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), end = NAME(first_tile)(w, p, w->part + 1);
+    const isize rows = NAME(own_rows)(w, NAME(running)(w, t)), begin = NAME(first_tile)(w, p, w->part), end = NAME(first_tile)(w, p, w->part + 1);
+    const isize n_groups = ceil_div(end - begin, p->group);
     const isize row_size = projection ? w->shape->width : a->grad_gates_row;
     NAME(chunk) chunk;
     NAME(factor) factor;
@@ -173,8 +174,8 @@ static void NAME(second_grad_step)(const NAME(worker) * w, isize t) {
     chunk.count = 0;
     factor.at = projection ? (const REAL *)a->grad_h : (const REAL *)a->grad_gates + 2 * w->shape->units;
     factor.cut = p->k;
-    for (isize group = NAME(first_tile)(w, p, w->part); group < end; group += p->group) {
-        const isize last = min_size(group + p->group, end);
+    for (isize number = 0; number < n_groups; number++) {
+        const isize group = begin + NAME(turned)(number, n_groups, t) * p->group, last = min_size(group + p->group, end);
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             if (chunk.count == 0 || rows > CHUNK_ROWS) {
                 chunk.count = min_size(CHUNK_ROWS, rows - first);
@@ -217,9 +218,9 @@ static void NAME(backward_pack)(const NAME(worker) * w, int rank, int team) {
     const NAME(weight_part) input = {.at = a->w_ih, .k = w->main.k, .first_col = s->width, .cols = s->inputs, .col_step = 1, .k_step = s->inputs};
     const NAME(weight_part) second = {.at = s->cell == GRU_BEFORE ? state.at + 2 * s->units * s->width : a->w_hr, .k = w->second.k, .cols = s->units,
                                .col_step = 1, .k_step = s->units};
-    NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
+    if (s->steps > 1 || a->grad_h0 || s->inputs) NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
     if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
-    if (w->second.tiles) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
+    NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
     for (isize i = w->part; i < NAME(own_rows)(w, s->batch); i += w->parts) {
         const isize sequence = NAME(own_row)(w, i);
         NAME(start_from)(w->carry, a->grad_h_n, sequence * s->width, s->width);

@@ -111,7 +111,7 @@ static void NAME(second_units)(const NAME(worker) * w, isize start, isize n, con
     NAME(spread_state)(w, out, start, n, chunk, i);
 }
 
-/* Gates of a row come to the second cache while the products are made, and (in the first tile) its x of the next step. */
+/* Gates of a row come to the second cache while the products are made, and (in the first group of tiles) its x of the next step. */
 INLINE void NAME(fetch_gates)(const NAME(worker) * w, isize start, isize n, isize t, const NAME(chunk) * chunk) {
     const recurrent_arrays *a = w->arrays;
     const isize then = NAME(step_after)(w, t, 1), inputs = w->shape->inputs, units = w->shape->units, gates = w->shape->sums / units;
@@ -184,7 +184,7 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     }
 }
 
-/* The weights of both products where they lie, `arrays` given. */
+/* The weights of both products where they lie; NULL without `arrays`. */
 INLINE NAME(weight_part) NAME(state_part)(const NAME(worker) * w) {
     const recurrent_shape *s = w->shape;
     const NAME(weight_part) part = {.at = w->arrays ? w->arrays->w_hh : NULL, .k = s->width, .cols = s->units, .block_step = s->units * s->width,
@@ -247,7 +247,7 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
                               .col_step = s->inputs, .k_step = 1};
     NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
     if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
-    if (others) NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
+    NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
     for (isize i = w->part; i < NAME(own_rows)(w, s->batch) && a->mask; i += w->parts) {
         const isize sequence = NAME(own_row)(w, i);
         REAL *to = NAME(masked_at)(w, NAME(first_step)(w, sequence), sequence);
