@@ -162,6 +162,8 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
     NAME(chunk) chunk;
     NAME(factor) factor;
     REAL sums[4 * CHUNK_ROWS * NR] __attribute__((aligned(64)));
+    const int from_zero = !second && !w->arrays->h0 && !w->shape->inputs && NAME(step_after)(w, t, -1) < 0; /* what the first step multiplies */
+    if (from_zero) memset(sums, 0, sizeof(sums));
     chunk.t = t;
     chunk.count = 0;
     factor.at = w->arrays->out;
@@ -172,7 +174,7 @@ static void NAME(forward_step)(const NAME(worker) * w, int second, isize t) {
         for (isize first = 0; first < rows; first += CHUNK_ROWS) {
             if (chunk.count == 0 || rows > CHUNK_ROWS) NAME(find_rows)(w, second, t, first, &chunk, &factor);
             if (!second) NAME(fetch_gates)(w, from, min_size(to, p->cols) - from, t, &chunk);
-            NAME(tile_products)(p, group, last - group, &factor, sums);
+            if (!from_zero) NAME(tile_products)(p, group, last - group, &factor, sums);
             const REAL *own = sums;
             for (isize tile = group, start = from, n; tile < last; tile++, start += n, own += p->blocks * p->apart) {
                 n = NAME(tile_cols)(p, tile);
