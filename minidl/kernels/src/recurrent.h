@@ -88,7 +88,7 @@ static NAME(panels) NAME(make_panels)(isize rows, isize k, isize cut, isize cols
                       .data = *at};
     if (together < blocks && together <= vecs && !cut) p.tail = rest; /* one panel, one sum */
     const isize all = p.tail ? cols / LANES : max_size(1, ceil_div(cols, LANES));
-    while (few && all % vecs) vecs--; /* panels of one width */
+    while (few && blocks % STREAMS && all % vecs) vecs--; /* STREAMS panels of one width, which those of a tile are */
     p.tiles = ceil_div(all, vecs) + (p.tail > 0);
     *at += round_up(NAME(panels_size)(&p), 16);
     return p;

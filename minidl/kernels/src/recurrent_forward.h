@@ -247,7 +247,7 @@ static void NAME(forward_pack)(const NAME(worker) * w, int rank, int team) {
     const NAME(weight_part) state = NAME(state_part)(w), second = NAME(second_part)(w);
     const NAME(weight_part) input = {.at = a->w_ih, .first_k = s->width, .k = s->inputs, .cols = s->units, .block_step = s->units * s->inputs,
                               .col_step = s->inputs, .k_step = 1};
-    NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
+    if (s->steps > 1 || a->h0 || s->inputs) NAME(pack_tiles)(&w->main, &state, tiles * rank / team, tiles * (rank + 1) / team);
     if (s->inputs) NAME(pack_tiles)(&w->main, &input, tiles * rank / team, tiles * (rank + 1) / team);
     NAME(pack_tiles)(&w->second, &second, others * rank / team, others * (rank + 1) / team);
     for (isize i = w->part; i < NAME(own_rows)(w, s->batch) && a->mask; i += w->parts) {

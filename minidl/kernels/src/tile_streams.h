@@ -1,8 +1,8 @@
 /* Micro-kernels for few rows: STREAMS panels at once, rows x STREAMS x vecs vectors of C.
  *
  * With few rows a panel is used up as fast as it comes, and what counts is how fast that is. A processor looks ahead within a page of
- * 4 KB and has to find its way again on the next; while it does so in one panel it goes on in the others. A GRU of 2048 units and one sequence
- * (`benchmarks.peers "layers: DeepBench GRU"`) took a quarter less time on an Intel Xeon (Sapphire Rapids); prefetch instructions brought nothing.
+ * 4 KB and has to find its way again on the next; while it does so in one panel it goes on in the others. One sequence through a GRU of 2048
+ * units took a quarter less time on an Intel Xeon (Sapphire Rapids); prefetch instructions brought nothing.
  *
  * A lies in rows (A_ROWS) and B in panels (B_DENSE), b_stream apart, their tiles of C c_stream apart. Each sum runs as in tile.h. */
 #ifndef MINIDL_TILE_STREAMS_H
