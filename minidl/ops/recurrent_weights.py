@@ -68,12 +68,11 @@ def for_gru_before(runs, back):
         need_ih, _, need_b_ih, need_b_hh, *_ = run.needs
         maps.append((run.grads, [run.rows] if need_ih else [], need_b_ih or need_b_hh))
     for run, (*grad_ih, bias) in zip(runs, affine_grads(maps, *back), strict=True):
-        grad_hh = None
-        if run.needs[1]:
-            first = 2 * run.units
-            parts = affine_grads([(run.grads[:, :first], [run.state()], False), (run.grads[:, first:], [run.extra], False)])
-            grad_hh = np.concatenate([part for part, _ in parts])
-        results.append((grad_ih[0] if grad_ih else None, grad_hh, *biases(run, bias)))
+        made, first, states = [], 2 * run.units, run.states()
+        if states:
+            parts = affine_grads([(run.grads[:, :first], states, False), (run.grads[:, first:], [run.extra], False)])
+            made = [np.concatenate([part for part, _ in parts])]
+        results.append((grad_ih[0] if grad_ih else None, run.grad_hh(made, run.grads.shape[1]), *biases(run, bias)))
     return results
 
 
